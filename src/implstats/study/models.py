@@ -40,14 +40,33 @@ class StudyInfo(Closed):
 class Source(Closed):
     """One raw file."""
 
-    file: str = Field(min_length=1, description="Path from the project folder; .sav .zsav .por .dta .sas7bdat .xlsx .csv .tsv .txt")
-    wave: WaveValue | None = Field(None, description="Wave of every row of this file; leave out when the file has a wave column.")
-    delimiter: str | None = Field(None, min_length=1, max_length=1, description="Text files: the delimiter; found by itself when left out.")
-    encoding: str | None = Field(None, description="Text files and SPSS: the encoding; found by itself when left out.")
-    decimal: Literal[".", ","] | None = Field(None, description="Text files: the decimal mark; found by itself when left out.")
+    file: str = Field(
+        min_length=1,
+        description="Path from the project folder; .sav .zsav .por .dta .sas7bdat .xlsx .csv .tsv .txt",
+    )
+    wave: WaveValue | None = Field(
+        None, description="Wave of every row of this file; leave out when the file has a wave column."
+    )
+    delimiter: str | None = Field(
+        None,
+        min_length=1,
+        max_length=1,
+        description="Text files: the delimiter; found by itself when left out.",
+    )
+    encoding: str | None = Field(
+        None, description="Text files and SPSS: the encoding; found by itself when left out."
+    )
+    decimal: Literal[".", ","] | None = Field(
+        None, description="Text files: the decimal mark; found by itself when left out."
+    )
     sheet: str | None = Field(None, description="Excel: the sheet; the first when left out.")
-    rename: dict[Column, Name] = Field(default_factory=dict, description="Raw column name -> name used in this study.")
-    user_missing: dict[Column, list[Scalar]] = Field(default_factory=dict, description="Codes that mean 'no answer', by variable; '*' for all. Codes declared inside .sav files are kept without this.")
+    rename: dict[Column, Name] = Field(
+        default_factory=dict, description="Raw column name -> name used in this study."
+    )
+    user_missing: dict[Column, list[Scalar]] = Field(
+        default_factory=dict,
+        description="Codes that mean 'no answer', by variable; '*' for all. Codes declared inside .sav files are kept without this.",
+    )
 
     @field_validator("file")
     @classmethod
@@ -68,7 +87,10 @@ class Wave(Closed):
 class Waves(Closed):
     """How waves are told apart."""
 
-    variable: Column | None = Field(None, description="Column that holds the wave in stacked files; leave out when each source has its own wave.")
+    variable: Column | None = Field(
+        None,
+        description="Column that holds the wave in stacked files; leave out when each source has its own wave.",
+    )
     unit: str = Field("wave", description="Unit of time, such as 'year' or 'month'.")
     values: list[Wave] = Field(min_length=1)
 
@@ -77,7 +99,9 @@ class Cluster(Closed):
     """A level that persons are nested in, such as an institution."""
 
     name: Name = Field(description="Name of the level, such as 'institution'.")
-    variable: Column | list[Column] = Field(description="Column that tells clusters apart; several columns are combined.")
+    variable: Column | list[Column] = Field(
+        description="Column that tells clusters apart; several columns are combined."
+    )
     label: str = ""
 
 
@@ -91,7 +115,9 @@ class Variable(Closed):
     minimum: float | None = None
     maximum: float | None = None
     reference: Scalar | None = Field(None, description="Reference category of a category variable.")
-    out_of_range: Literal["stop", "warn"] = Field("stop", description="stop: the run ends; warn: the value is set to missing and listed.")
+    out_of_range: Literal["stop", "warn"] = Field(
+        "stop", description="stop: the run ends; warn: the value is set to missing and listed."
+    )
 
 
 class Table(Closed):
@@ -99,11 +125,25 @@ class Table(Closed):
 
     label: str = ""
     sources: list[Source] = Field(min_length=1)
-    person: Column | list[Column] = Field(description="Column(s) that identify a person across waves.")
+    person: Column | list[Column] | None = Field(
+        None,
+        description="Column(s) that identify a person across waves; left out, every row is a person (only without waves).",
+    )
     waves: Waves | None = None
     clusters: list[Cluster] = Field(default_factory=list, description="From the lowest level to the highest.")
     variables: dict[Name, Variable] = Field(default_factory=dict)
-    moves: Literal["stop", "warn"] = Field("stop", description="What a person found in two clusters of one level at one wave (always stop) or at different waves means.")
+    moves: Literal["stop", "warn"] = Field(
+        "stop",
+        description="What a person found in two clusters of one level at one wave (always stop) or at different waves means.",
+    )
+
+    @model_validator(mode="after")
+    def _waves_need_persons(self) -> Table:
+        if self.waves is not None and self.person is None:
+            raise ValueError(
+                "a table with waves needs 'person', the column that identifies a person across waves"
+            )
+        return self
 
 
 class Scale(Closed):
@@ -111,18 +151,40 @@ class Scale(Closed):
 
     label: str = ""
     table: Name | None = Field(None, description="Table with the items; the first table when left out.")
-    instrument: Slug | None = Field(None, description="Instrument file in config/instruments that holds the scoring key.")
-    subscale: Name | None = Field(None, description="Subscale of the instrument; the whole instrument when left out.")
-    prefix: str | None = Field(None, description="With an instrument: item 7 is the column prefix + '7' (see item_format).")
-    item_format: str = Field("{n}", description="With an instrument: how an item number is written, such as '{n:02d}'.")
+    instrument: Slug | None = Field(
+        None, description="Instrument file in config/instruments that holds the scoring key."
+    )
+    subscale: Name | None = Field(
+        None, description="Subscale of the instrument; the whole instrument when left out."
+    )
+    prefix: str | None = Field(
+        None, description="With an instrument: item 7 is the column prefix + '7' (see item_format)."
+    )
+    item_format: str = Field(
+        "{n}", description="With an instrument: how an item number is written, such as '{n:02d}'."
+    )
     items: list[Name] = Field(default_factory=list, description="Without an instrument: the item columns.")
-    subscales: dict[Name, list[Name]] = Field(default_factory=dict, description="Without an instrument: items by subscale, for score: mean_of_subscales.")
-    reverse: list[Name] = Field(default_factory=list, description="Items to turn round: minimum + maximum - answer.")
+    subscales: dict[Name, list[Name]] = Field(
+        default_factory=dict,
+        description="Without an instrument: items by subscale, for score: mean_of_subscales.",
+    )
+    reverse: list[Name] = Field(
+        default_factory=list, description="Items to turn round: minimum + maximum - answer."
+    )
     minimum: float | None = Field(None, description="Lowest possible answer.")
     maximum: float | None = Field(None, description="Highest possible answer.")
-    score: Literal["mean", "sum", "mean_of_subscales"] | None = Field(None, description="Scoring rule; the instrument's, else mean.")
-    min_valid: int | None = Field(None, ge=1, description="Fewest answered items for a score; the instrument's, else half of the items rounded up.")
-    aggregate: list[Name] = Field(default_factory=list, description="Cluster levels for which agreement is reported; all levels when left out.")
+    score: Literal["mean", "sum", "mean_of_subscales"] | None = Field(
+        None, description="Scoring rule; the instrument's, else mean."
+    )
+    min_valid: int | None = Field(
+        None,
+        ge=1,
+        description="Fewest answered items for a score; the instrument's, else half of the items rounded up.",
+    )
+    aggregate: list[Name] = Field(
+        default_factory=list,
+        description="Cluster levels for which agreement is reported; all levels when left out.",
+    )
     out_of_range: Literal["stop", "warn"] = "stop"
     verified: bool = Field(True, description="False when nobody has checked this key against its source.")
 
@@ -153,7 +215,9 @@ class Question(Closed):
 class MixedQuestion(Question):
     """Settings shared by the questions that a mixed model answers."""
 
-    clusters: list[Name] | None = Field(None, description="Levels with a random intercept, 'person' among them; all that apply when left out.")
+    clusters: list[Name] | None = Field(
+        None, description="Levels with a random intercept, 'person' among them; all that apply when left out."
+    )
     reml: bool = True
     df: Literal["auto", "kenward-roger", "satterthwaite", "none"] = "auto"
     ci_level: float = Field(0.95, gt=0, lt=1)
@@ -172,10 +236,14 @@ class Growth(MixedQuestion):
 
     type: Literal["growth"]
     outcome: Name
-    shape: Literal["linear", "quadratic", "waves"] = Field("linear", description="waves: each wave against the first.")
+    shape: Literal["linear", "quadratic", "waves"] = Field(
+        "linear", description="waves: each wave against the first."
+    )
     random_slope: list[Name] = Field(default_factory=list, description="Levels whose time slopes differ.")
     predictors: list[Name] = Field(default_factory=list)
-    moderators: list[Name] = Field(default_factory=list, description="Predictors that also change the slope (time x predictor).")
+    moderators: list[Name] = Field(
+        default_factory=list, description="Predictors that also change the slope (time x predictor)."
+    )
 
 
 class Contextual(MixedQuestion):
@@ -186,15 +254,22 @@ class Contextual(MixedQuestion):
     cluster: Name = Field(description="Level at which predictors are split.")
     predictors: list[Name] = Field(min_length=1)
     covariates: list[Name] = Field(default_factory=list)
-    coding: Literal["within_between", "contextual"] = Field("within_between", description="within_between: centred within clusters plus cluster mean; contextual: raw value plus cluster mean.")
-    random_slope: list[Name] = Field(default_factory=list, description="Predictors whose slope differs between clusters.")
+    coding: Literal["within_between", "contextual"] = Field(
+        "within_between",
+        description="within_between: centred within clusters plus cluster mean; contextual: raw value plus cluster mean.",
+    )
+    random_slope: list[Name] = Field(
+        default_factory=list, description="Predictors whose slope differs between clusters."
+    )
 
 
 class Mixed(MixedQuestion):
     """Any mixed model, in lme4's formula language."""
 
     type: Literal["mixed"]
-    formula: str = Field(min_length=3, description="Such as 'satisfaction ~ time + leadership + (1 | institution/person)'.")
+    formula: str = Field(
+        min_length=3, description="Such as 'satisfaction ~ time + leadership + (1 | institution/person)'."
+    )
 
 
 class SemQuestion(Question):
@@ -242,7 +317,9 @@ class Outputs(Closed):
     figures: list[Literal["svg", "pdf", "png"]] = ["svg", "pdf", "png"]
     min_cell: int = Field(5, ge=1, description="Means and shares of fewer persons are suppressed.")
     decimals: int = Field(2, ge=0, le=6, description="Decimals in tables; files keep full precision.")
-    second_opinion: bool = Field(True, description="Refit with statsmodels and semopy where they are right, and compare.")
+    second_opinion: bool = Field(
+        True, description="Refit with statsmodels and semopy where they are right, and compare."
+    )
 
 
 class Published(Closed):
@@ -253,8 +330,13 @@ class Published(Closed):
     term: str = ""
     level: str = ""
     quantity: str
-    field: Literal["estimate", "std_error", "statistic", "df", "p_value", "conf_low", "conf_high", "n_obs"] = "estimate"
-    value: str = Field(pattern=r"^-?\d*\.?\d+$", description="As printed, in quotes: its decimals set the precision asked for.")
+    field: Literal[
+        "estimate", "std_error", "statistic", "df", "p_value", "conf_low", "conf_high", "n_obs"
+    ] = "estimate"
+    value: str = Field(
+        pattern=r"^-?\d*\.?\d+$",
+        description="As printed, in quotes: its decimals set the precision asked for.",
+    )
     citation: str = Field(min_length=1, description="Where it is printed.")
 
 
@@ -284,16 +366,24 @@ class Instrument(Closed):
     title: str
     citation: str
     licence: str
-    verified: bool = Field(description="True when the key was seen in the publication or manual named in 'verified_by'.")
+    verified: bool = Field(
+        description="True when the key was seen in the publication or manual named in 'verified_by'."
+    )
     verified_by: str = ""
     minimum: float
     maximum: float
     n_items: int = Field(ge=1)
     subscales: dict[Name, list[int]] = Field(default_factory=dict)
-    reverse: list[int] = Field(default_factory=list, description="Reverse-keyed items, for subscales and total alike.")
-    reverse_total: list[int] = Field(default_factory=list, description="Items reversed for the total score only.")
+    reverse: list[int] = Field(
+        default_factory=list, description="Reverse-keyed items, for subscales and total alike."
+    )
+    reverse_total: list[int] = Field(
+        default_factory=list, description="Items reversed for the total score only."
+    )
     score: Literal["mean", "sum", "mean_of_subscales"]
-    subscale_score: Literal["mean", "sum"] | None = Field(None, description="Scoring rule of a subscale; mean (or sum) as for the total when left out.")
+    subscale_score: Literal["mean", "sum"] | None = Field(
+        None, description="Scoring rule of a subscale; mean (or sum) as for the total when left out."
+    )
     min_valid: int | None = Field(None, ge=1, description="Fewest answered items for the total.")
     min_valid_subscale: int | None = Field(None, ge=1)
     note: str = ""
