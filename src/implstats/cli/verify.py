@@ -19,7 +19,8 @@ from implstats.cli.options import study_argument
 def verify(study: Path, as_json: bool) -> None:
     """Compare our numbers with the published ones listed in STUDY.
 
-    The study must have been run. A printed number agrees when ours rounds to it. Exit status 1 when one differs.
+    The study must have been run. A printed number agrees when ours rounds to it. Exit status 1 when one
+    differs.
     """
     from implstats.pipeline.verify import verify_study
 
@@ -40,11 +41,13 @@ def _print_text(study: Path, comparisons: list) -> None:
         return
     for c in comparisons:
         mark = "agrees " if c.agrees else "DIFFERS"
-        address = " / ".join(part for part in (c.analysis, c.block, c.term, c.level, c.quantity, c.field) if part)
+        parts = (c.analysis, c.block, c.term, c.level, c.quantity, c.field)
+        address = " / ".join(part for part in parts if part)
         ours = "missing" if c.ours is None else f"{c.ours:.10g}"
         click.echo(f"{mark}  printed {c.printed:>12}  ours {ours:>14}  {address}")
         if c.reason:
             click.echo(f"         {c.reason}")
         click.echo(f"         {c.citation}")
     agreeing = sum(c.agrees for c in comparisons)
-    click.echo(f"{study}: {agreeing} of {len(comparisons)} published numbers agree at their printed precision.")
+    total = len(comparisons)
+    click.echo(f"{study}: {agreeing} of {total} published numbers agree at their printed precision.")

@@ -26,7 +26,8 @@ if TYPE_CHECKING:
 CHECK_COLUMNS = ("analysis", "name", "status", "message")
 DICTIONARY_COLUMNS = ("kind", "name", "label", "detail")
 PUBLISHED_COLUMNS = (
-    "analysis", "block", "term", "level", "quantity", "field", "printed", "ours", "agrees", "reason", "citation",
+    "analysis", "block", "term", "level", "quantity", "field", "printed", "ours", "agrees", "reason",
+    "citation",
 )  # fmt: skip
 OPTIONAL = frozenset({"reason"})  # an empty text when a record has none
 FILES = ("results.parquet", "results.csv", "checks.csv", "dictionary.csv", "published.csv", "provenance.json")

@@ -97,7 +97,8 @@ def _compare_one(rows: pd.DataFrame, item: PublishedNumber) -> Comparison:
     ours, reason = _find(rows, item)
     same = agrees(ours, item.value)
     if ours is not None and not same:
-        reason = f"differs by {abs(ours - float(item.value)):.3g}; half a printed unit is {half_unit(item.value):.3g}"
+        difference = abs(ours - float(item.value))
+        reason = f"differs by {difference:.3g}; half a printed unit is {half_unit(item.value):.3g}"
     return Comparison(
         analysis=item.analysis, block=item.block, term=item.term, level=item.level, quantity=item.quantity,
         field=item.field, printed=item.value, ours=ours, agrees=same, reason=reason, citation=item.citation,

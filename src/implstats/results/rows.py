@@ -114,3 +114,20 @@ def finite_or_none(value: float | None) -> float | None:
         return None
     number = float(value)
     return number if math.isfinite(number) else None
+
+
+def frame_to_rows(frame: pd.DataFrame) -> list[Row]:
+    """Return the rows of a frame made by :func:`rows_to_frame`; NaN becomes ``None`` again.
+
+    >>> row = Row(study="s", analysis="a", block="fit", quantity="aic", estimate=1.5)
+    >>> frame_to_rows(rows_to_frame([row])) == [row]
+    True
+    """
+    import pandas as pd
+
+    plain = frame[list(COLUMNS)].astype(object).where(frame[list(COLUMNS)].notna(), None)
+    records = plain.to_dict("records")
+    for record in records:
+        for name in COUNTS:
+            record[name] = None if pd.isna(record[name]) else int(record[name])
+    return [Row(**record) for record in records]

@@ -1,0 +1,124 @@
+"""A fitted mixed model as rows of the results data set.
+
+ICC of a level   rho_l = var_l / (sum of all variances)                          (random intercepts only)
+Reliability of the observed mean of cluster j with n_j rows, two levels only:
+    lambda_j = var_cluster / (var_cluster + var_residual / n_j)          (Raudenbush & Bryk 2002, eq. 3.46)
+its mean over clusters is what R's ``multilevel::gmeanrel`` averages to.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from implstats.questions.base import Answer, NamedCheck
+from implstats.questions.tasks import MixedTask
+from implstats.results import Check, Row, finite_or_none
+
+if TYPE_CHECKING:
+    from implstats.mixed import MixedResult
+
+
+def mixed_answer(task: MixedTask, fit: MixedResult, *, study: str) -> Answer:
+    """Return the rows and checks of a fitted mixed model."""
+    common: dict[str, Any] = {
+        "study": study,
+        "analysis": task.analysis,
+        "n_obs": fit.n_obs,
+        "n_clusters": min(fit.n_clusters.values(), default=None),
+        "method": "REML" if fit.reml else "ML",
+        "verdict": fit.verdict,
+        "reason": _reason(fit),
+    }
+    if fit.verdict == "failed":
+        rows = [Row(**common, block="fixed", quantity="coefficient")]
+    else:
+        rows = [
+            *_fixed_rows(fit, common, unit=task.outcome_label, ci_level=task.options["ci_level"]),
+            *_random_rows(fit, common),
+            *_icc_rows(task, fit, common),
+            *_fit_rows(fit, common),
+        ]
+    checks = tuple(NamedCheck(analysis=task.analysis, check=check) for check in fit.checks)
+    return Answer(rows=tuple(rows), checks=checks, entries=task.entries)
+
+
+def failed_answer(analysis: str, message: str, *, study: str, block: str, quantity: str) -> Answer:
+    """Return the answer of a question whose model could not be fitted: no number, but the reason."""
+    row = Row(
+        study=study, analysis=analysis, block=block, quantity=quantity, verdict="failed", reason=message
+    )
+    check = Check(name="fit", status="fail", message=message)
+    return Answer(rows=(row,), checks=(NamedCheck(analysis=analysis, check=check),))
+
+
+def _reason(fit: MixedResult) -> str:
+    wanted = {"failed": "fail", "caution": "warn"}.get(fit.verdict)
+    return " ".join(check.message for check in fit.checks if check.status == wanted)
+
+
+def _fixed_rows(fit: MixedResult, common: dict[str, Any], *, unit: str, ci_level: float) -> list[Row]:
+    return [
+        Row(
+            **common, block="fixed", term=f.term, quantity="coefficient",
+            estimate=finite_or_none(f.estimate), std_error=finite_or_none(f.std_error),
+            statistic=finite_or_none(f.statistic), df=finite_or_none(f.df), df_method=f.df_method or "",
+            p_value=finite_or_none(f.p_value), conf_low=finite_or_none(f.conf_low),
+            conf_high=finite_or_none(f.conf_high), conf_level=ci_level, unit=unit,
+        )
+        for f in fit.fixed
+    ]  # fmt: skip
+
+
+def _random_rows(fit: MixedResult, common: dict[str, Any]) -> list[Row]:
+    rows = []
+    for effect in fit.random:
+        same = effect.term == effect.term2
+        term = effect.term if same else f"{effect.term} ~~ {effect.term2}"
+        quantity = "variance" if same else "covariance"
+        rows.append(
+            Row(**common, block="random", term=term, level=effect.cluster, quantity=quantity,
+                estimate=finite_or_none(effect.covariance))
+        )  # fmt: skip
+        if not same:
+            rows.append(
+                Row(**common, block="random", term=term, level=effect.cluster, quantity="correlation",
+                    estimate=finite_or_none(effect.corr))
+            )  # fmt: skip
+    residual = finite_or_none(fit.residual_variance)
+    return [*rows, Row(**common, block="random", level="residual", quantity="variance", estimate=residual)]
+
+
+def _icc_rows(task: MixedTask, fit: MixedResult, common: dict[str, Any]) -> list[Row]:
+    if any(effect.term != "(Intercept)" or effect.term2 != "(Intercept)" for effect in fit.random):
+        return []
+    total = sum(effect.covariance for effect in fit.random) + fit.residual_variance
+    rows = [
+        Row(**common, block="icc", level=effect.cluster, quantity="icc",
+            estimate=finite_or_none(effect.covariance / total), unit="share of variance")
+        for effect in fit.random
+    ]  # fmt: skip
+    if len(fit.random) == 1:
+        sizes = _cluster_sizes(task, fit)
+        variance = fit.random[0].covariance
+        reliability = np.mean(variance / (variance + fit.residual_variance / sizes))
+        rows.append(
+            Row(**common, block="icc", level=fit.random[0].cluster, quantity="group_mean_reliability",
+                estimate=finite_or_none(float(reliability)))
+        )  # fmt: skip
+    return rows
+
+
+def _cluster_sizes(task: MixedTask, fit: MixedResult) -> np.ndarray:
+    """Rows with a known outcome in each cluster, (J,)."""
+    outcome = task.formula.split("~")[0].strip()
+    known = task.frame.dropna(subset=[outcome])
+    return known.groupby(fit.random[0].cluster, observed=True).size().to_numpy(dtype=float)
+
+
+def _fit_rows(fit: MixedResult, common: dict[str, Any]) -> list[Row]:
+    return [
+        Row(**common, block="fit", quantity=name, estimate=finite_or_none(getattr(fit, name)))
+        for name in ("log_likelihood", "criterion", "aic", "bic")
+    ]

@@ -1,0 +1,112 @@
+"""A fitted structural equation model as rows of the results data set."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from implstats.questions.base import Answer, NamedCheck
+from implstats.questions.tasks import SemTask
+from implstats.results import Check, Row, finite_or_none
+
+if TYPE_CHECKING:
+    from implstats.sem import SemResult
+
+QUANTITY = {
+    "=~": "loading",
+    "~": "regression",
+    "~~": "covariance",
+    "~1": "intercept",
+    ":=": "defined",
+    "|": "threshold",
+    "~*~": "scaling",
+}
+# Bounds of the RMSEA's interval stand in the row of the RMSEA itself.
+INTERVAL_NAMES = {"rmsea_ci_lower", "rmsea_ci_upper", "rmsea.ci.lower", "rmsea.ci.upper", "rmsea.ci.level"}
+
+
+def sem_answer(task: SemTask, fit: SemResult, *, study: str) -> Answer:
+    """Return the rows and checks of a fitted structural equation model."""
+    checks = [*fit.checks, *_nesting_check(task)]
+    verdict = "caution" if fit.verdict == "ok" and any(c.status == "warn" for c in checks) else fit.verdict
+    common: dict[str, Any] = {
+        "study": study,
+        "analysis": task.analysis,
+        "n_obs": fit.n_obs,
+        "method": task.options["estimator"],
+        "verdict": verdict,
+        "reason": _reason(checks, verdict),
+    }
+    if fit.verdict == "failed":
+        rows = [Row(**common, block="parameters", quantity="loading")]
+    else:
+        ci_level = task.options["ci_level"]
+        rows = [row for p in fit.parameters for row in _parameter_rows(p, common, ci_level=ci_level)]
+        rows += _fit_rows(fit, common)
+    named = tuple(NamedCheck(analysis=task.analysis, check=check) for check in checks)
+    return Answer(rows=tuple(rows), checks=named, entries=task.entries)
+
+
+def _nesting_check(task: SemTask) -> list[Check]:
+    """Say that the standard errors take persons as independent although they are nested."""
+    if not task.nested_in:
+        return []
+    level = task.nested_in[0]
+    counted = int(task.frame[level].nunique()) if level in task.frame else None
+    clusters = f"{counted} clusters of level '{level}'" if counted else f"clusters of level '{level}'"
+    return [
+        Check(
+            name="nesting",
+            status="warn",
+            message=f"Persons are nested in {clusters}; this model takes them as independent, so its "
+            "standard errors and chi-square are too optimistic when answers within a cluster are alike "
+            "(see the ICC).",
+        )
+    ]
+
+
+def _reason(checks: list[Check], verdict: str) -> str:
+    wanted = {"failed": "fail", "caution": "warn"}.get(verdict)
+    return " ".join(check.message for check in checks if check.status == wanted)
+
+
+def _term(parameter: Any) -> str:
+    if parameter.op == "~1":
+        return f"{parameter.lhs} ~1"
+    return f"{parameter.lhs} {parameter.op} {parameter.rhs}"
+
+
+def _parameter_rows(parameter: Any, common: dict[str, Any], *, ci_level: float) -> list[Row]:
+    variance = parameter.op == "~~" and parameter.lhs == parameter.rhs
+    quantity = "variance" if variance else QUANTITY.get(parameter.op, "parameter")
+    level = parameter.group_label or ""
+    rows = [
+        Row(
+            **common, block="parameters", term=_term(parameter), level=level, quantity=quantity,
+            estimate=finite_or_none(parameter.estimate), std_error=finite_or_none(parameter.std_error),
+            statistic=finite_or_none(parameter.statistic), p_value=finite_or_none(parameter.p_value),
+            conf_low=finite_or_none(parameter.conf_low), conf_high=finite_or_none(parameter.conf_high),
+            conf_level=ci_level,
+        )
+    ]  # fmt: skip
+    if parameter.std_all is not None:
+        rows.append(
+            Row(**common, block="standardised", term=_term(parameter), level=level, quantity="std_all",
+                estimate=finite_or_none(parameter.std_all))
+        )  # fmt: skip
+    return rows
+
+
+def _fit_rows(fit: SemResult, common: dict[str, Any]) -> list[Row]:
+    rows = []
+    for name, value in fit.fit.items():
+        if name in INTERVAL_NAMES:
+            continue
+        extra: dict[str, Any] = {}
+        if name == "rmsea":
+            extra = {
+                "conf_low": finite_or_none(fit.fit.get("rmsea_ci_lower")),
+                "conf_high": finite_or_none(fit.fit.get("rmsea_ci_upper")),
+                "conf_level": 0.90,  # lavaan's and the literature's interval of the RMSEA
+            }
+        rows.append(Row(**common, block="fit", quantity=name, estimate=finite_or_none(value), **extra))
+    return rows

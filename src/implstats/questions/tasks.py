@@ -1,0 +1,49 @@
+"""A model to fit: what an estimator needs, ready to be handed over."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from implstats.questions.base import Entry
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MixedTask:
+    """A mixed model to fit.
+
+    Attributes
+    ----------
+    analysis : str
+        The question's name, or a part of it.
+    formula : str
+        In lme4's language, over the columns of ``frame``.
+    options : dict
+        Keyword arguments of :func:`implstats.mixed.fit`.
+    outcome_label : str
+        Unit of the coefficients, in words.
+    entries : tuple of Entry
+        Labels of columns made for this model.
+    """
+
+    analysis: str
+    formula: str
+    frame: pd.DataFrame
+    options: dict[str, Any]
+    outcome_label: str = ""
+    entries: tuple[Entry, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SemTask:
+    """A structural equation model to fit; ``model`` is in lavaan's language."""
+
+    analysis: str
+    model: str
+    frame: pd.DataFrame
+    options: dict[str, Any]
+    nested_in: tuple[str, ...] = ()
+    entries: tuple[Entry, ...] = ()
