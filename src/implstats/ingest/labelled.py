@@ -68,7 +68,7 @@ def _read(path: Path, *, place: str, encoding: str | None) -> tuple[pd.DataFrame
         frame, meta = read(str(path), **options)
     except OverflowError:
         return _read_without_dates(path, read=read, options=options, place=place)
-    except Exception as error:  # noqa: BLE001 - pyreadstat raises its own kinds for every damage there is
+    except Exception as error:
         raise _damaged(place, error) from error
     return frame, meta, []
 
@@ -79,7 +79,7 @@ def _read_without_dates(
     """A date beyond the calendar stops pyreadstat; the numbers behind the dates can still be read."""
     try:
         frame, meta = read(str(path), disable_datetime_conversion=True, **options)
-    except Exception as error:  # noqa: BLE001 - as in _read
+    except Exception as error:
         raise _damaged(place, error) from error
     message = (
         "holds a date that no calendar has, so its dates were read as plain numbers "
