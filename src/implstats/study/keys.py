@@ -244,17 +244,17 @@ def _from_instrument(
         return None
     explicit = "verified" in scale.model_fields_set
     whole = scale.subscale is None
-    numbers = range(1, instrument.n_items + 1) if whole else instrument.subscales[scale.subscale or ""]
+    numbers = _numbers_of_total(instrument) if whole else instrument.subscales[scale.subscale or ""]
     subscales = instrument.subscales.items() if whole else ()
     used = frozenset(numbers)
     rule: SubscaleScore = instrument.subscale_score or ("sum" if instrument.score == "sum" else "mean")
-    fewest = instrument.min_valid if whole else instrument.min_valid_subscale
+    fewest = instrument.min_valid if whole else min(instrument.min_valid_subscale or 0, len(used))
     return ScaleKey(
         name=name, label=scale.label or name, table=study.table_of(scale),
         subscales=tuple((sub, tuple(columns[n] for n in listed)) for sub, listed in subscales),
         items=tuple(columns[n] for n in numbers),
         reverse=frozenset(columns[n] for n in instrument.reverse if n in used),
-        reverse_total=frozenset(columns[n] for n in instrument.reverse_total if whole),
+        reverse_total=frozenset(columns[n] for n in instrument.reverse_total if whole and n in used),
         minimum=instrument.minimum if scale.minimum is None else scale.minimum,
         maximum=instrument.maximum if scale.maximum is None else scale.maximum,
         score=scale.score or (instrument.score if whole else rule), subscale_score=rule,
@@ -263,6 +263,12 @@ def _from_instrument(
         verified=scale.verified if explicit else instrument.verified,
         citation=instrument.citation, aggregate=levels, instrument=instrument.name,
     )  # fmt: skip
+
+
+def _numbers_of_total(instrument: Instrument) -> list[int]:
+    """Return the item numbers of the total: those in subscales if there are any, else all."""
+    listed = sorted(n for numbers in instrument.subscales.values() for n in numbers)
+    return listed or list(range(1, instrument.n_items + 1))
 
 
 def _item_columns(scale: Scale, instrument: Instrument, problems: list[str]) -> dict[int, str] | None:
