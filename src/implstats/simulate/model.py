@@ -139,7 +139,7 @@ def unique_covariance(model: Model, *, level: Level) -> Array:
     """Return Psi of a level, shape (C, C), latent units squared."""
     position = LEVELS.index(level)
     variance: Array = np.array([c.unique * c.shares[position] for c in model.constructs], dtype=np.float64)
-    return unique_correlations(model) * np.sqrt(np.outer(variance, variance))
+    return np.asarray(unique_correlations(model) * np.sqrt(np.outer(variance, variance)), dtype=np.float64)
 
 
 def total_effects(model: Model, *, level: Level) -> Array:

@@ -94,15 +94,20 @@ def describe_score(
     means = [score_mean(population, parts, time=t) for t in times]
     institution, person, residual = components(population, parts, parts, times=times)
     total = institution + person + residual
+    repeated = len(times) > 1
     return {
         "mean": dict(zip(map(str, years), means, strict=True)),
         "sd": {str(y): _variance(population, parts, t) ** 0.5 for y, t in zip(years, times, strict=True)},
         "alpha": {
             str(y): cronbach_alpha(population, parts, time=t) for y, t in zip(years, times, strict=True)
         },
-        "growth_per_year": float(np.polyfit(times, means, 1)[0]) if len(times) > 1 else None,
-        "variance": {"institution": institution, "person": person, "residual": residual},
-        "icc": {"institution": institution / total, "person": person / total},
+        "growth_per_year": float(np.polyfit(times, means, 1)[0]) if repeated else None,
+        "variance": {
+            "institution": institution,
+            "person": person if repeated else None,
+            "residual": residual,
+        },
+        "icc": {"institution": institution / total, "person": person / total if repeated else None},
     }
 
 
