@@ -17,7 +17,7 @@ LARGE = Design(
 
 
 def score(rows: pd.DataFrame, *names: str) -> pd.Series:
-    """Mean of a construct's items, reverse-keyed ones turned; of several constructs: the mean of their means."""
+    """Mean of a construct's items, reverse-keyed ones turned; of several constructs: mean of means."""
     parts = []
     for name in names:
         construct = STAFF.construct(name)

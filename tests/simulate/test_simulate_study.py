@@ -157,16 +157,17 @@ def test_every_file_says_that_it_is_synthetic() -> None:
 
 def test_default_study_file_scores_the_planted_items() -> None:
     """A wrong key in config/config.yaml would make the pipeline look wrong."""
-    from implstats.study.load import load_study
+    from implstats.study.keys import resolve_scales
+    from implstats.study.load import instruments_of, load_study
 
     study = load_study(PROJECT / "config" / "config.yaml")
+    keys = resolve_scales(study, instruments_of(study, PROJECT))
     assert study.study.synthetic
     for construct in (*STAFF.measured, *SUPERVISORS.measured):
-        scale = study.scales[construct.name]
-        if scale.instrument is None:
-            assert scale.items == construct.items, construct.name
-            assert sorted(scale.reverse) == sorted(construct.reversed_items), construct.name
-            assert (scale.minimum, scale.maximum) == (construct.minimum, construct.maximum), construct.name
+        key = keys[construct.name]
+        assert list(key.items) == construct.items, construct.name
+        assert key.reverse == frozenset(construct.reversed_items), construct.name
+        assert (key.minimum, key.maximum) == (construct.minimum, construct.maximum), construct.name
 
 
 def test_a_design_that_cannot_be_is_refused_with_all_its_problems() -> None:

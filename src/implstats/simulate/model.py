@@ -139,13 +139,13 @@ def unique_covariance(model: Model, *, level: Level) -> Array:
     """Return Psi of a level, shape (C, C), latent units squared."""
     position = LEVELS.index(level)
     variance: Array = np.array([c.unique * c.shares[position] for c in model.constructs], dtype=np.float64)
-    return np.asarray(unique_correlations(model) * np.sqrt(np.outer(variance, variance)), dtype=np.float64)
+    return unique_correlations(model) * np.sqrt(np.outer(variance, variance))
 
 
 def total_effects(model: Model, *, level: Level) -> Array:
     """Return (I - B)^-1 of a level, shape (C, C)."""
     paths = path_matrix(model, level=level)
-    return np.linalg.inv(np.eye(len(paths)) - paths)
+    return np.asarray(np.linalg.inv(np.eye(len(paths)) - paths), dtype=np.float64)
 
 
 def level_covariance(model: Model, *, level: Level) -> Array:
