@@ -29,10 +29,21 @@ class Context:
         """Scoring keys of one table's scales."""
         return {name: key for name, key in self.keys.items() if key.table == table}
 
-    def questions_of(self, table: str) -> Study:
-        """The study with the questions of one table only."""
-        questions = [q for q in self.study.questions if self.study.table_of(q) == table]
-        return self.study.model_copy(update={"questions": questions})
+    def only(self, table: str) -> Study:
+        """The study as if it had one table: its scales and questions name that table."""
+        study = self.study
+        scales = {
+            name: scale.model_copy(update={"table": table})
+            for name, scale in study.scales.items()
+            if study.table_of(scale) == table
+        }
+        questions = [
+            question.model_copy(update={"table": table})
+            for question in study.questions
+            if study.table_of(question) == table
+        ]
+        one = {"tables": {table: study.tables[table]}, "scales": scales, "questions": questions}
+        return study.model_copy(update=one)
 
 
 def open_study(study_file: Path, *, root: Path) -> Context:

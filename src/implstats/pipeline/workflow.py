@@ -126,12 +126,13 @@ def _parts(context: Context, stage: str, table: str) -> Any:
         from implstats.ingest import needed_columns
 
         needed = needed_columns(study, table, context.keys_of(table))
-        return [study.tables[table].model_dump(), keys, _plain(needed)]
+        # Only which columns are needed: where the study file first asks for one changes nothing here.
+        return [study.tables[table].model_dump(), keys, sorted(needed)]
     if stage == "score":
         table_shape = study.tables[table].model_dump(include={"waves", "clusters"})
         return [study.study.name, table_shape, keys, study.outputs.min_cell]
     if stage in ("fit", "second-opinion"):
-        questions = [q.model_dump() for q in context.questions_of(table).questions]
+        questions = [q.model_dump() for q in context.only(table).questions]
         opinion = study.outputs.second_opinion if stage == "second-opinion" else None
         return [study.study.name, study.study.seed, questions, keys, opinion]
     if stage == "collect":

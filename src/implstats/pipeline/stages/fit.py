@@ -24,7 +24,7 @@ def run(context: Context, table: str) -> None:
 def scored_tables(context: Context, table: str) -> Scored:
     """Return one table's scores with the questions put to it."""
     frame = pd.read_parquet(context.paths.scored(table))
-    return Scored(study=context.questions_of(table), keys=context.keys_of(table), tables={table: frame})
+    return Scored(study=context.only(table), keys=context.keys_of(table), tables={table: frame})
 
 
 def _say(question: str) -> None:

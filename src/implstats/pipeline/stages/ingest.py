@@ -15,8 +15,7 @@ from implstats.results.files import replacing
 
 def run(context: Context, table: str) -> None:
     """Ingest one table and write it below ``data/processed``."""
-    study = context.study.model_copy(update={"tables": {table: context.study.tables[table]}})
-    ingested = ingest_study(study, context.paths.root)[table]
+    ingested = ingest_study(context.only(table), context.paths.root)[table]
     write_parquet(context.paths.long(table), _without_attributes(ingested.frame))
     with replacing(context.paths.codebook(table)) as temporary:
         ingested.codebook.to_csv(temporary, index=False)
