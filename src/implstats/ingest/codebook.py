@@ -123,7 +123,7 @@ def _end(value: float) -> str:
 
 
 def label_conflicts(raws: Sequence[tuple[str, RawFile]], *, place: str, used: Iterable[str]) -> list[Issue]:
-    """Warn where two files give one code of a variable different labels: the codes may have changed meaning."""
+    """Warn where two files label one code of a variable differently: it may have changed its meaning."""
     merged = merged_records(raws)
     issues = []
     for name in used:

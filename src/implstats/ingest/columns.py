@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from implstats.study.models import Table, Waves
 
 JOIN = "/"
+# A whole number that a program wrote with decimals, because others of its column were missing.
+_WHOLE_AS_DECIMAL = r"^(-?\d+)\.0+$"
 
 
 def column_list(variable: str | Sequence[str] | None) -> list[str]:
@@ -55,7 +57,7 @@ def id_text(values: pd.Series) -> pd.Series:
     if pd.api.types.is_float_dtype(values.dtype) and (values.dropna() % 1 == 0).all():
         text = values.astype("Int64").astype("string").astype("str")
     elif pd.api.types.is_string_dtype(values.dtype):
-        text = values.astype("str").str.strip()
+        text = values.astype("str").str.strip().str.replace(_WHOLE_AS_DECIMAL, r"\1", regex=True)
     else:
         text = values.map(code_text, na_action="ignore").astype("str")
     return text.mask(values.isna() | text.eq("").fillna(True))

@@ -50,7 +50,7 @@ def read_labelled(path: Path, *, place: str, encoding: str | None = None) -> Raw
 def _reader(suffix: str) -> tuple[Callable[..., Any], dict[str, Any]]:
     import pyreadstat
 
-    readers = {
+    readers: dict[str, tuple[Callable[..., Any], dict[str, Any]]] = {
         ".sav": (pyreadstat.read_sav, {"user_missing": True}),
         ".zsav": (pyreadstat.read_sav, {"user_missing": True}),
         ".por": (pyreadstat.read_por, {}),
@@ -92,7 +92,8 @@ def _damaged(place: str, error: Exception) -> IngestError:
     said = str(error).strip().rstrip(".") or type(error).__name__
     if isinstance(error, LookupError) and "encoding" in said.lower():
         return IngestError(place, [f"the encoding in the study file is not known ({said})"])
-    problem = f"cannot be read as {Path(place).suffix.lower()} ({said}); the file may be damaged or cut short: export it anew"
+    kind = Path(place).suffix.lower()
+    problem = f"cannot be read as {kind} ({said}); the file may be damaged or cut short: export it anew"
     return IngestError(place, [problem])
 
 

@@ -32,7 +32,7 @@ class Range:
 
 
 def needed_columns(study: Study, table: str, keys: Mapping[str, ScaleKey]) -> dict[str, str]:
-    """Return the raw columns that a table needs, each with the place in the study file that first asks for it.
+    """Return the raw columns that a table needs, each with the place that first asks for it.
 
     Parameters
     ----------

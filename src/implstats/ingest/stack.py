@@ -1,4 +1,4 @@
-"""Sources on top of each other: one long frame under the study's names, with the program's own columns first."""
+"""Sources on top of each other: one long frame under the study's names, the program's own columns first."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ def stack_sources(name: str, table: Table, raws: Sequence[tuple[Source, RawFile]
 def _canonical(table: Table, source: Source, raw: RawFile) -> pd.DataFrame:
     """Return file, row, person, wave text and cluster identifiers of one source.
 
-    Identifiers become text file by file, because a number of one file and a text of another may be one person.
+    Identifiers become text file by file, because a number here and a text there may be one person.
     """
     import pandas as pd
 

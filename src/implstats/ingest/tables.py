@@ -18,6 +18,7 @@ from implstats.ingest.codebook import codebook_frame, label_conflicts, merged_re
 from implstats.ingest.columns import id_columns
 from implstats.ingest.flow import flow_of
 from implstats.ingest.needs import (
+    Range,
     declared_ranges,
     formula_names,
     made_columns,
@@ -155,13 +156,15 @@ def _other_columns(
 
 def _numbers(stack: Stack, needs: Mapping[str, str]) -> tuple[pd.DataFrame, list[Issue]]:
     """Return the frame with needed columns as numbers; text that is no number stops."""
+    import numpy as np
     import pandas as pd
 
-    changed, issues = {}, []
+    changed: dict[str, pd.Series] = {}
+    issues: list[Issue] = []
     for column, place in needs.items():
         column = stack.renamed.get(column, column)
         values = stack.frame.get(column)
-        if values is None or _is_plain_number(values):
+        if values is None or (values.dtype.kind in "iuf" and isinstance(values.dtype, np.dtype)):
             continue
         numbers = pd.to_numeric(values.astype("object"), errors="coerce").astype("float64")
         if pd.api.types.is_datetime64_any_dtype(values.dtype):
@@ -169,25 +172,23 @@ def _numbers(stack: Stack, needs: Mapping[str, str]) -> tuple[pd.DataFrame, list
         bad = values.notna() & numbers.isna()
         if bad.any():
             message = (
-                f"{column} should hold numbers but {int(bad.sum())} of {int(values.notna().sum())} answers are text; "
-                "list 'no answer' codes under user_missing, recode the file, or declare type: category"
+                f"{column} should hold numbers but {int(bad.sum())} of {int(values.notna().sum())} answers "
+                "are text; list 'no answer' codes under user_missing, recode them, or declare type: category"
             )
             issues.append(validate.stop(place, message))
         changed[column] = numbers
     return stack.frame.assign(**changed), issues
 
 
-def _is_plain_number(values: pd.Series) -> bool:
-    return values.dtype.kind in "iuf" and not hasattr(values.dtype, "numpy_dtype")
-
-
-def _without_outside(frame: pd.DataFrame, ranges: Sequence[validate.Range]) -> pd.DataFrame:
+def _without_outside(frame: pd.DataFrame, ranges: Sequence[Range]) -> pd.DataFrame:
     """Return the frame with values outside a range set to missing where the study file says warn."""
-    changed = {}
+    changed: dict[str, pd.Series] = {}
     for wanted in ranges:
-        values = changed.get(wanted.column, frame.get(wanted.column))
+        if wanted.out_of_range != "warn" or wanted.column not in frame:
+            continue
+        values = changed.get(wanted.column, frame[wanted.column])
         outside = validate.outside_range(values, wanted)
-        if wanted.out_of_range == "warn" and outside is not None and outside.any() and values is not None:
+        if outside is not None:
             changed[wanted.column] = values.mask(outside)
     return frame.assign(**changed) if changed else frame
 
@@ -196,7 +197,8 @@ def _categories(
     frame: pd.DataFrame, table: Table, raws: Sequence[tuple[str, RawFile]], *, place: str
 ) -> tuple[pd.DataFrame, list[Issue]]:
     records = merged_records(raws)
-    changed, issues = {}, []
+    changed: dict[str, pd.Series] = {}
+    issues: list[Issue] = []
     for name, variable in table.variables.items():
         if variable.type != "category" or name not in frame:
             continue

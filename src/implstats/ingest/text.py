@@ -11,7 +11,7 @@ import codecs
 import csv
 import io
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -36,8 +36,10 @@ _BYTE_ORDER_MARKS = (
 )
 _POINT = re.compile(r"^-?\d*\.\d+$")
 _COMMA = re.compile(r"^-?\d*,\d+$")
-_WHOLE = re.compile(r"^[-+]?\d+$")
-_LEADING_ZERO = re.compile(r"^-?0\d")
+_WHOLE = re.compile(r"^[-+]?[0-9]+$")
+_LEADING_ZERO = re.compile(r"^[-+]?0[0-9]")
+_POINT_NUMBER = re.compile(r"^[-+]?(?:0|[1-9][0-9]*|(?=\.))(?:\.[0-9]*)?(?:[eE][-+]?[0-9]+)?$")
+_COMMA_NUMBER = re.compile(_POINT_NUMBER.pattern.replace(r"\.", ","))
 _BLANKS = frozenset(NO_ANSWER)
 # Beyond this a float no longer tells neighbouring whole numbers apart.
 LARGEST_EXACT = 2**53
@@ -70,7 +72,7 @@ def read_text_table(
     IngestError
         Empty, undecodable, without a usable header, or with lines of unequal length.
     """
-    text, used_encoding, issues = _decode(path.read_bytes(), place=place, encoding=encoding)
+    text, issues = _decode(path.read_bytes(), place=place, encoding=encoding)
     if not text.strip():
         raise IngestError(place, ["the file is empty"])
     used_delimiter = delimiter or find_delimiter(text, suffix=path.suffix.lower())
@@ -85,10 +87,10 @@ def read_text_table(
     return RawFile(frame=frame, codebook=codebook, issues=tuple(issues))
 
 
-def _decode(raw: bytes, *, place: str, encoding: str | None) -> tuple[str, str, list[Issue]]:
+def _decode(raw: bytes, *, place: str, encoding: str | None) -> tuple[str, list[Issue]]:
     if encoding is not None:
         try:
-            return raw.decode(encoding).removeprefix("\ufeff"), encoding, []
+            return raw.decode(encoding).removeprefix("\ufeff"), []
         except LookupError as error:
             raise IngestError(
                 place, [f"'{encoding}' is not a known encoding; use utf-8 or windows-1252"]
@@ -98,14 +100,14 @@ def _decode(raw: bytes, *, place: str, encoding: str | None) -> tuple[str, str, 
             raise IngestError(place, [problem]) from error
     for mark, name in _BYTE_ORDER_MARKS:
         if raw.startswith(mark):
-            return _strict(raw, name, place=place), name, []
+            return _strict(raw, name, place=place), []
     wide = _utf16_without_mark(raw)
     if wide is not None:
-        return _strict(raw, wide, place=place), wide, []
+        return _strict(raw, wide, place=place), []
     if b"\0" in raw[:4096]:
         raise IngestError(place, ["holds zero bytes, so it is no text file; is its suffix right?"])
     try:
-        return raw.decode("utf-8"), "utf-8", []
+        return raw.decode("utf-8"), []
     except UnicodeDecodeError:
         return _decode_legacy(raw, place=place)
 
@@ -114,7 +116,7 @@ def _strict(raw: bytes, encoding: str, *, place: str) -> str:
     try:
         return raw.decode(encoding)
     except UnicodeError as error:
-        problem = f"starts as {encoding} but cannot be decoded (byte {getattr(error, 'start', 0) + 1}); save it as UTF-8"
+        problem = f"starts as {encoding} but cannot be decoded to its end; save it as UTF-8"
         raise IngestError(place, [problem]) from error
 
 
@@ -129,13 +131,13 @@ def _utf16_without_mark(raw: bytes) -> str | None:
     return "utf-16-be" if even > 0.8 * len(sample) / 2 and odd == 0 else None
 
 
-def _decode_legacy(raw: bytes, *, place: str) -> tuple[str, str, list[Issue]]:
+def _decode_legacy(raw: bytes, *, place: str) -> tuple[str, list[Issue]]:
     """Windows-1252 where its reading is letters of words, else what charset-normalizer finds likeliest."""
     encoding = "windows-1252" if _reads_as_words(raw, "windows-1252") else _likeliest(raw)
     if encoding is None:
         raise IngestError(place, ["its encoding could not be found; declare 'encoding' in the study file"])
     message = f"is not UTF-8 and was read as {encoding}; declare 'encoding' in the study file to be sure"
-    return raw.decode(encoding), encoding, [Issue(status="info", place=place, message=message)]
+    return raw.decode(encoding), [Issue(status="info", place=place, message=message)]
 
 
 def _reads_as_words(raw: bytes, encoding: str) -> bool:
@@ -214,8 +216,8 @@ def _check_ragged(lines: Sequence[Sequence[str]], *, place: str, delimiter: str)
     first = ", ".join(f"row {number} has {count}" for number, count in odd[:3])
     named = {"\t": "tab"}.get(delimiter, delimiter)
     problem = (
-        f"{len(odd)} row(s) do not have the header's {width} fields ({first}; header is row 1, delimiter '{named}'); "
-        "mend the file or declare 'delimiter'"
+        f"{len(odd)} row(s) do not have the header's {width} fields ({first}; the header is row 1, "
+        f"the delimiter '{named}'); mend the file or declare 'delimiter'"
     )
     raise IngestError(place, [problem])
 
@@ -252,28 +254,42 @@ def _to_frame(
 
 
 def _column(fields: Sequence[str], *, decimal: str, as_text: bool) -> pd.Series:
-    """Return numbers where every answered field is one, else text."""
+    """Return numbers where every answered field is one, else text.
+
+    Fields are read once for each different text: survey answers repeat.
+    """
     import pandas as pd
 
-    cells = [None if field in _BLANKS or field.strip() in _BLANKS else field.strip() for field in fields]
+    cells = {field: _cell(field) for field in set(fields)}
     numbers = None if as_text else _numbers(cells, decimal=decimal)
-    return pd.Series(cells, dtype="str") if numbers is None else pd.Series(numbers)
+    if numbers is None:
+        return pd.Series([cells[field] for field in fields], dtype="str")
+    return pd.Series([numbers[field] for field in fields], dtype=None if fields else "float64")
 
 
-def _numbers(cells: Sequence[str | None], *, decimal: str) -> list[float] | list[int] | None:
-    """Return the cells as numbers, or ``None`` if they are none.
+def _cell(field: str) -> str | None:
+    stripped = field.strip()
+    return None if stripped in _BLANKS else stripped
 
-    A whole number with a leading zero is a code, and one beyond 64 bits an identifier: both stay text.
+
+def _numbers(cells: Mapping[str, str | None], *, decimal: str) -> Mapping[str, float] | None:
+    """Return each field's number, or ``None`` if they are not all numbers.
+
+    A whole number with a leading zero is a code, and one beyond 2**53 an identifier: both stay text.
     """
-    answered = [cell for cell in cells if cell is not None]
-    if any(_LEADING_ZERO.match(cell) or "_" in cell for cell in answered):
+    answered = {field: cell for field, cell in cells.items() if cell is not None}
+    if all(_WHOLE.match(cell) for cell in answered.values()):
+        whole = {field: int(cell) for field, cell in answered.items()}
+        if (
+            any(map(_LEADING_ZERO.match, answered.values()))
+            or max(map(abs, whole.values()), default=0) > LARGEST_EXACT
+        ):
+            return None
+        return (
+            whole if len(whole) == len(cells) else {field: float(whole.get(field, "nan")) for field in cells}
+        )
+    number = _POINT_NUMBER if decimal == "." else _COMMA_NUMBER
+    if not all(number.match(cell) for cell in answered.values()):
         return None
-    if answered and len(answered) == len(cells) and all(map(_WHOLE.match, answered)):
-        whole = [int(cell) for cell in answered]
-        return whole if max(map(abs, whole)) < LARGEST_EXACT else None
-    try:
-        swapped = answered if decimal == "." else [cell.replace(",", ".") for cell in answered]
-        found = iter([float(cell) for cell in swapped])
-    except ValueError:
-        return None
-    return [float("nan") if cell is None else next(found) for cell in cells]
+    found = {field: float(cell.replace(",", ".")) for field, cell in answered.items()}
+    return {field: found.get(field, float("nan")) for field in cells}

@@ -5,7 +5,9 @@ Each returns issues that count and name columns, waves and row numbers, never a 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Collection, Mapping, Sequence
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from implstats.errors import did_you_mean
@@ -122,7 +124,9 @@ def check_moves(stack: Stack, table: Table, *, place: str) -> list[Issue]:
         at_once = _more_than_one(frame, ["person", "wave"], cluster.name)
         over_time = _more_than_one(frame, ["person"], cluster.name)
         if at_once:
-            text = f"{at_once} person(s) stand in two of them at one wave; a person needs one {cluster.name} a wave"
+            text = (
+                f"{at_once} person(s) stand in two of them at one wave; each needs one {cluster.name} a wave"
+            )
             issues.append(stop(f"{place}: {cluster.name}", text))
         elif over_time:
             text = f"{over_time} person(s) change {cluster.name} between waves"
@@ -142,7 +146,7 @@ def _more_than_one(frame: pd.DataFrame, keys: list[str], value: str) -> int:
 def check_nesting(stack: Stack, table: Table, *, place: str) -> list[Issue]:
     """Refuse a lower cluster that lies in two higher ones at one wave, such as 'ward 1' of two hospitals."""
     issues = []
-    for lower, higher in zip(table.clusters, table.clusters[1:], strict=False):
+    for lower, higher in pairwise(table.clusters):
         frame = stack.frame[[lower.name, higher.name]].assign(wave=stack.wave_key.fillna("")).dropna()
         torn = _more_than_one(frame, [lower.name, "wave"], higher.name)
         if torn:
@@ -179,7 +183,7 @@ def check_ranges(stack: Stack, ranges: Sequence[Range]) -> list[Issue]:
     issues = []
     for wanted in ranges:
         outside = outside_range(stack.frame.get(wanted.column), wanted)
-        if outside is None or not outside.any():
+        if outside is None:
             continue
         text = f"{wanted.column} has {int(outside.sum())} value(s) outside {range_text(wanted)}"
         text += f" ({_by_wave(stack, outside)}; {_rows(stack, outside)})"
@@ -191,14 +195,15 @@ def check_ranges(stack: Stack, ranges: Sequence[Range]) -> list[Issue]:
 
 
 def outside_range(values: pd.Series | None, wanted: Range) -> pd.Series | None:
-    """Return a mask of the answered values outside a range; ``None`` where the column holds no numbers."""
+    """Return a mask of the values outside a range; ``None`` where none is, or where there are no numbers."""
     import pandas as pd
 
-    if values is None or not pd.api.types.is_numeric_dtype(values.dtype):
+    if values is None or values.dtype.kind not in "iuf":
         return None
-    low = values < wanted.minimum if wanted.minimum is not None else False
-    high = values > wanted.maximum if wanted.maximum is not None else False
-    return pd.Series(low | high, index=values.index)
+    numbers = values.to_numpy()
+    outside = numbers < (-math.inf if wanted.minimum is None else wanted.minimum)
+    outside |= numbers > (math.inf if wanted.maximum is None else wanted.maximum)
+    return pd.Series(outside, index=values.index) if outside.any() else None
 
 
 def range_text(wanted: Range) -> str:
@@ -242,7 +247,7 @@ def check_score_names(scales: Collection[str], columns: Collection[str], *, plac
 
 
 def check_overlap(stack: Stack, table: Table, *, place: str) -> list[Issue]:
-    """Warn where two neighbouring waves share no person at all: the identifiers may be written differently."""
+    """Warn where two neighbouring waves share no person: identifiers may be written differently."""
     if table.waves is None:
         return []
     persons = {
@@ -255,7 +260,7 @@ def check_overlap(stack: Stack, table: Table, *, place: str) -> list[Issue]:
             f"{place}.person",
             f"nobody of '{labels[one]}' is found in '{labels[two]}'; are identifiers written alike in both?",
         )
-        for one, two in zip(filled, filled[1:], strict=False)
+        for one, two in pairwise(filled)
         if not persons[one] & persons[two]
     ]
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 from pydantic import ValidationError
 
 from implstats.errors import StudyFileError
+from implstats.study.lines import with_lines
 from implstats.study.models import Instrument, Study
 from implstats.study.paths import instruments_folder, project_root
 from implstats.study.problems import problems_of
@@ -37,7 +37,7 @@ def load_study(path: Path) -> Study:
     study = parse_study(text, where=str(path))
     problems = check_references(study, instruments_of(study, project_root(path)))
     if problems:
-        raise StudyFileError(str(path), problems)
+        raise StudyFileError(str(path), with_lines(problems, text))
     return study
 
 
@@ -54,14 +54,10 @@ def parse_study(text: str, *, where: str) -> Study:
         raise StudyFileError(where, ["the file is empty; `implstats new` writes a study to fill in"])
     if not isinstance(data, dict):
         raise StudyFileError(where, ["should hold fields with names: study, tables, scales, questions"])
-    return _validated(data, where=where)
-
-
-def _validated(data: dict[Any, Any], *, where: str) -> Study:
     try:
         return Study.model_validate(data)
     except ValidationError as error:
-        raise StudyFileError(where, problems_of(error, data)) from error
+        raise StudyFileError(where, with_lines(problems_of(error, data), text)) from error
 
 
 def instruments_of(study: Study, root: Path) -> dict[str, Instrument]:

@@ -347,7 +347,7 @@ class Study(Closed):
     tables: dict[Name, Table] = Field(min_length=1)
     scales: dict[Name, Scale] = Field(default_factory=dict)
     questions: list[AnyQuestion] = Field(default_factory=list)
-    outputs: Outputs = Outputs()
+    outputs: Outputs = Field(default_factory=Outputs)
     published: list[Published] = Field(default_factory=list)
 
     def default_table(self) -> str:

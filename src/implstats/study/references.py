@@ -181,7 +181,7 @@ def _one_question(
 
 
 def named_variables(question: Question) -> dict[str, list[str]]:
-    """Return the variables a question names, by field: outcome, predictors, covariates, moderators, variables.
+    """Return the variables that a question names, by field, such as outcome and predictors.
 
     Formulas and lavaan models are not taken apart here.
     """

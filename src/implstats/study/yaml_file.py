@@ -1,8 +1,8 @@
 """Read YAML as people mean it: safely, without duplicate keys, without YAML 1.1's surprises.
 
 YAML 1.1 turns ``no`` into false (Norway's country code), ``2024-01-15`` into a date, ``010`` into eight and
-``12:30`` into seven hundred and fifty. Here only ``true`` and ``false`` are truth values, dates and times stay
-text, and a number with a leading zero stays text, because in survey files it is a code.
+``12:30`` into seven hundred and fifty. Here only ``true`` and ``false`` are truth values, dates and times
+stay text, and a number with a leading zero stays text, because in survey files it is a code.
 """
 
 from __future__ import annotations
