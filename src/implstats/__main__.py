@@ -1,0 +1,5 @@
+"""``python -m implstats``: the command line."""
+
+from implstats.cli import main
+
+main()
