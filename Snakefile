@@ -17,10 +17,10 @@ if not workflow.overwrite_configfiles:
 report: "workflow/report/workflow.rst"
 
 
-include: "workflow/rules/common.smk"    # the study, its paths and digests
-include: "workflow/rules/data.smk"      # ingest, score
-include: "workflow/rules/models.smk"    # fit, second_opinion, collect
-include: "workflow/rules/report.smk"    # tables, figures, report
+include: "workflow/rules/common.smk"  # the study, its paths and digests
+include: "workflow/rules/data.smk"  # ingest, score
+include: "workflow/rules/models.smk"  # fit, second_opinion, collect
+include: "workflow/rules/report.smk"  # tables, figures, report
 
 
 localrules:

@@ -15,39 +15,54 @@ from implstats.study.models import Study
 
 
 def _study(*questions: dict) -> Study:
-    return Study.model_validate({
-        "study": {"name": "s", "title": "S"},
-        "tables": {
-            "staff": {
-                "person": "id",
-                "waves": {"values": [{"value": 2011, "time": 0, "label": "first"}, {"value": 2012, "time": 1, "label": "second"}]},
-                "clusters": [{"name": "institution", "variable": "inst"}],
-                "sources": [{"file": "a.csv", "wave": 2011}, {"file": "b.csv", "wave": 2012}],
-            }
-        },
-        "scales": {
-            "lead": {"label": "Leadership", "items": ["l1", "l2", "l3"], "reverse": ["l3"], "minimum": 1, "maximum": 5},
-            "ils": {"subscales": {"pro": ["i1", "i2"], "sup": ["i3", "i4"]}, "minimum": 0, "maximum": 4},
-            "goal": {"items": ["g1", "g2"], "minimum": 1, "maximum": 5},
-        },
-        "questions": list(questions),
-    })  # fmt: skip
+    return Study.model_validate(
+        {
+            "study": {"name": "s", "title": "S"},
+            "tables": {
+                "staff": {
+                    "person": "id",
+                    "waves": {
+                        "values": [
+                            {"value": 2011, "time": 0, "label": "first"},
+                            {"value": 2012, "time": 1, "label": "second"},
+                        ]
+                    },
+                    "clusters": [{"name": "institution", "variable": "inst"}],
+                    "sources": [{"file": "a.csv", "wave": 2011}, {"file": "b.csv", "wave": 2012}],
+                }
+            },
+            "scales": {
+                "lead": {
+                    "label": "Leadership",
+                    "items": ["l1", "l2", "l3"],
+                    "reverse": ["l3"],
+                    "minimum": 1,
+                    "maximum": 5,
+                },
+                "ils": {"subscales": {"pro": ["i1", "i2"], "sup": ["i3", "i4"]}, "minimum": 0, "maximum": 4},
+                "goal": {"items": ["g1", "g2"], "minimum": 1, "maximum": 5},
+            },
+            "questions": list(questions),
+        }
+    )
 
 
 def _scored(*questions: dict) -> Scored:
     study = _study(*questions)
     rng = np.random.default_rng(1)
     n = 40
-    frame = pd.DataFrame({
-        "person": np.repeat([f"p{i}" for i in range(n // 2)], 2),
-        "wave": np.tile([2011, 2012], n // 2),
-        "time": np.tile([0.0, 1.0], n // 2),
-        "institution": np.repeat(["a", "b", "c", "d"], n // 4),
-        **{name: rng.integers(1, 6, n).astype(float) for name in ("l1", "l2", "l3", "g1", "g2")},
-        **{name: rng.integers(0, 5, n).astype(float) for name in ("i1", "i2", "i3", "i4")},
-        "lead": rng.normal(3, 1, n),
-        "goal": rng.normal(3, 1, n),
-    })  # fmt: skip
+    frame = pd.DataFrame(
+        {
+            "person": np.repeat([f"p{i}" for i in range(n // 2)], 2),
+            "wave": np.tile([2011, 2012], n // 2),
+            "time": np.tile([0.0, 1.0], n // 2),
+            "institution": np.repeat(["a", "b", "c", "d"], n // 4),
+            **{name: rng.integers(1, 6, n).astype(float) for name in ("l1", "l2", "l3", "g1", "g2")},
+            **{name: rng.integers(0, 5, n).astype(float) for name in ("i1", "i2", "i3", "i4")},
+            "lead": rng.normal(3, 1, n),
+            "goal": rng.normal(3, 1, n),
+        }
+    )
     return Scored(study=study, keys=resolve_scales(study, {}), tables={"staff": frame})
 
 
@@ -60,25 +75,48 @@ def _formula(question: dict) -> str:
     ("question", "formula"),
     [
         ({"type": "null_model", "outcome": "goal"}, "goal ~ 1 + (1 | person) + (1 | institution)"),
-        ({"type": "null_model", "outcome": "goal", "clusters": ["institution"]}, "goal ~ 1 + (1 | institution)"),
+        (
+            {"type": "null_model", "outcome": "goal", "clusters": ["institution"]},
+            "goal ~ 1 + (1 | institution)",
+        ),
         (
             {"type": "growth", "outcome": "goal", "random_slope": ["institution"]},
             "goal ~ time + (1 | person) + (1 + time | institution)",
         ),
         (
-            {"type": "growth", "outcome": "goal", "shape": "quadratic", "clusters": ["person"], "moderators": ["lead"]},
+            {
+                "type": "growth",
+                "outcome": "goal",
+                "shape": "quadratic",
+                "clusters": ["person"],
+                "moderators": ["lead"],
+            },
             "goal ~ time + I(time**2) + lead + time:lead + (1 | person)",
         ),
         (
-            {"type": "contextual", "outcome": "goal", "cluster": "institution", "predictors": ["lead"], "covariates": ["time"]},
+            {
+                "type": "contextual",
+                "outcome": "goal",
+                "cluster": "institution",
+                "predictors": ["lead"],
+                "covariates": ["time"],
+            },
             "goal ~ lead_within + lead_institution + time + (1 | person) + (1 | institution)",
         ),
         (
-            {"type": "contextual", "outcome": "goal", "cluster": "institution", "predictors": ["lead"], "coding": "contextual", "random_slope": ["lead"], "clusters": ["institution"]},
+            {
+                "type": "contextual",
+                "outcome": "goal",
+                "cluster": "institution",
+                "predictors": ["lead"],
+                "coding": "contextual",
+                "random_slope": ["lead"],
+                "clusters": ["institution"],
+            },
             "goal ~ lead + lead_institution + (1 + lead | institution)",
         ),
     ],
-)  # fmt: skip
+)
 def test_a_question_becomes_its_formula(question: dict, formula: str) -> None:
     assert _formula({"name": "q", **question}) == formula
 

@@ -7,13 +7,39 @@ import pytest
 from implstats.results import Row, rows_to_frame
 from implstats.results.published import PublishedNumber, agrees, compare_published, half_unit
 
-ROWS = rows_to_frame([
-    Row(study="s", analysis="null", block="random", term="(Intercept)", level="person", quantity="variance", estimate=0.43377289),
-    Row(study="s", analysis="null", block="random", level="residual", quantity="variance", estimate=None, reason="failed to converge"),
-    Row(study="s", analysis="null", block="fixed", term="x", quantity="coefficient", estimate=1.0, std_error=0.25),
-    Row(study="s", analysis="null", block="fixed", term="y", quantity="coefficient", estimate=1.0),
-    Row(study="s", analysis="null", block="fixed", term="y", quantity="coefficient", estimate=2.0),
-])  # fmt: skip
+ROWS = rows_to_frame(
+    [
+        Row(
+            study="s",
+            analysis="null",
+            block="random",
+            term="(Intercept)",
+            level="person",
+            quantity="variance",
+            estimate=0.43377289,
+        ),
+        Row(
+            study="s",
+            analysis="null",
+            block="random",
+            level="residual",
+            quantity="variance",
+            estimate=None,
+            reason="failed to converge",
+        ),
+        Row(
+            study="s",
+            analysis="null",
+            block="fixed",
+            term="x",
+            quantity="coefficient",
+            estimate=1.0,
+            std_error=0.25,
+        ),
+        Row(study="s", analysis="null", block="fixed", term="y", quantity="coefficient", estimate=1.0),
+        Row(study="s", analysis="null", block="fixed", term="y", quantity="coefficient", estimate=2.0),
+    ]
+)
 
 
 def _one(**address: str):

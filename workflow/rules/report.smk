@@ -2,32 +2,30 @@
 
 
 rule tables:
-    message:
-        "writing the tables of {params.name}"
     input:
         STUDY.dataset(),
     output:
         directory(STUDY.results("tables")),
-    params:
-        name=STUDY.name,
-        study=STUDY.file,
-        code=STUDY.code("tables"),
     log:
         f"{LOGS}/tables.log",
     benchmark:
         f"{LOGS}/tables.benchmark.tsv"
+    conda:
+        "../../environment.yml"
     resources:
         mem_mb=1000,
         runtime=10,
-    conda:
-        "../../environment.yml"
+    params:
+        name=STUDY.name,
+        study=STUDY.file,
+        code=STUDY.code("tables"),
+    message:
+        "writing the tables of {params.name}"
     shell:
         "python -m implstats.pipeline tables --study {params.study:q} 2> {log:q}"
 
 
 rule figures:
-    message:
-        "drawing the figures of {params.name}"
     input:
         STUDY.dataset(),
     output:
@@ -37,26 +35,26 @@ rule figures:
             caption="../report/figure.rst",
             category="Figures",
         ),
-    params:
-        name=STUDY.name,
-        study=STUDY.file,
-        code=STUDY.code("figures"),
     log:
         f"{LOGS}/figures.log",
     benchmark:
         f"{LOGS}/figures.benchmark.tsv"
+    conda:
+        "../../environment.yml"
     resources:
         mem_mb=1500,
         runtime=10,
-    conda:
-        "../../environment.yml"
+    params:
+        name=STUDY.name,
+        study=STUDY.file,
+        code=STUDY.code("figures"),
+    message:
+        "drawing the figures of {params.name}"
     shell:
         "python -m implstats.pipeline figures --study {params.study:q} 2> {log:q}"
 
 
 rule report:
-    message:
-        "writing the report of {params.name}"
     input:
         dataset=STUDY.dataset(),
         tables=STUDY.results("tables"),
@@ -68,18 +66,20 @@ rule report:
             category="Report",
         ),
         STUDY.results("SHA256SUMS"),
-    params:
-        name=STUDY.name,
-        study=STUDY.file,
-        code=STUDY.code("report"),
     log:
         f"{LOGS}/report.log",
     benchmark:
         f"{LOGS}/report.benchmark.tsv"
+    conda:
+        "../../environment.yml"
     resources:
         mem_mb=1000,
         runtime=10,
-    conda:
-        "../../environment.yml"
+    params:
+        name=STUDY.name,
+        study=STUDY.file,
+        code=STUDY.code("report"),
+    message:
+        "writing the report of {params.name}"
     shell:
         "python -m implstats.pipeline report --study {params.study:q} 2> {log:q}"

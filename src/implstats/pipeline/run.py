@@ -12,6 +12,7 @@ from pathlib import Path
 
 from implstats.errors import ImplstatsError, ProblemsError
 from implstats.pipeline.context import open_study
+from implstats.pipeline.environment import prepare_environment
 from implstats.pipeline.lock import study_lock
 from implstats.pipeline.workflow import WorkflowStudy, missing_raw_files
 from implstats.study.paths import project_root
@@ -65,7 +66,7 @@ def _execute(
     with subprocess.Popen(
         command,
         cwd=root,
-        env=_environment(),
+        env=prepare_environment(dict(os.environ)),
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
         text=True,
@@ -104,12 +105,6 @@ def workflow_home() -> Path:
         if (folder / "Snakefile").is_file() and (folder / "workflow").is_dir():
             return folder
     raise ImplstatsError("The workflow (Snakefile) is not there; install implstats again or use a clone.")
-
-
-def _environment() -> dict[str, str]:
-    """The caller's environment with this Python's folder first, so that jobs use the same one."""
-    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
-    return {**os.environ, "PATH": path}
 
 
 def _follow(lines: Iterable[str], say: Callable[[str], None]) -> tuple[list[str], int]:

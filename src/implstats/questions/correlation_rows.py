@@ -9,7 +9,7 @@ Persons are taken as independent; with nested persons both are too optimistic, s
 from __future__ import annotations
 
 from itertools import combinations
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from scipy.special import ndtri, stdtr
@@ -42,21 +42,21 @@ def correlation_interval(r: float, n: int, *, ci_level: float = CI_LEVEL) -> tup
 
 def _row(described: DescribedTable, one: str, other: str, wave: str, pairs: np.ndarray) -> Row:
     n = len(pairs)
-    common = {
+    common: dict[str, Any] = {
         "study": described.study, "analysis": "correlations", "block": described.name,
         "term": f"{one} ~~ {other}", "level": wave, "quantity": "correlation", "n_obs": n,
     }  # fmt: skip
     if n < max(FEWEST, described.min_cell):
-        return Row(**common, verdict="failed", reason=f"only {n} persons answered both")  # type: ignore[arg-type]
+        return Row(**common, verdict="failed", reason=f"only {n} persons answered both")
     if (pairs.std(axis=0) == 0).any():
-        return Row(**common, verdict="failed", reason="one of the scales does not vary")  # type: ignore[arg-type]
+        return Row(**common, verdict="failed", reason="one of the scales does not vary")
     r = float(np.corrcoef(pairs.T)[0, 1])
     if abs(r) >= 1:
-        return Row(**common, estimate=r, reason="perfect correlation: no interval")  # type: ignore[arg-type]
+        return Row(**common, estimate=r, reason="perfect correlation: no interval")
     t = r * np.sqrt((n - 2) / (1 - r * r))
     low, high = correlation_interval(r, n)
     return Row(
         **common, estimate=r, statistic=float(t), df=n - 2, df_method="n - 2",
         p_value=float(2 * stdtr(n - 2, -abs(t))), conf_low=low, conf_high=high, conf_level=CI_LEVEL,
         reason="persons are taken as independent" if described.table.clusters else "",
-    )  # type: ignore[arg-type]  # fmt: skip
+    )  # fmt: skip

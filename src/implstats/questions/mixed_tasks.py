@@ -26,15 +26,15 @@ if TYPE_CHECKING:
 def mixed_task(question: MixedQuestion, scored: Scored) -> MixedTask:
     """Return the model that answers a question about levels, change or predictors."""
     frame = _rows_of(question, scored)
+    entries: list[Entry] = []
     if isinstance(question, NullModel):
-        formula, entries = _null_formula(question, scored), ()
+        formula = _null_formula(question, scored)
     elif isinstance(question, Growth):
         frame, formula = _growth(question, scored, frame)
-        entries = ()
     elif isinstance(question, Contextual):
         frame, formula, entries = _contextual(question, scored, frame)
     elif isinstance(question, Mixed):
-        formula, entries = question.formula, ()
+        formula = question.formula
     else:  # pragma: no cover - the discriminated union holds no other kind
         raise AssertionError(type(question).__name__)
     return MixedTask(

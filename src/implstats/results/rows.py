@@ -130,4 +130,4 @@ def frame_to_rows(frame: pd.DataFrame) -> list[Row]:
     for record in records:
         for name in COUNTS:
             record[name] = None if pd.isna(record[name]) else int(record[name])
-    return [Row(**record) for record in records]
+    return [Row(**{str(k): v for k, v in record.items()}) for record in records]

@@ -11,13 +11,13 @@ from typing import Any
 from implstats.pipeline.context import Context
 from implstats.pipeline.parts import read_answer
 from implstats.questions.base import Answer, Entry, NamedCheck, join_answers, wave_labels
-from implstats.results import Check, Row, rows_to_frame
+from implstats.results import Check, Row, Status, rows_to_frame
 from implstats.results.dataset import write_dataset
 from implstats.results.files import replacing
 from implstats.results.provenance import file_records, software_record
 from implstats.results.published import PublishedNumber, compare_published
 
-STATUS_OF_ISSUE = {"info": "info", "warn": "warn", "stop": "fail"}
+STATUS_OF_ISSUE: dict[str, Status] = {"info": "info", "warn": "warn", "stop": "fail"}
 
 
 def run(context: Context) -> None:

@@ -9,14 +9,14 @@ from __future__ import annotations
 from implstats.pipeline.context import Context
 from implstats.pipeline.parts import write_answer
 from implstats.pipeline.stages.fit import scored_tables
-from implstats.questions import Answer, answer_questions
+from implstats.questions import Answer, NamedCheck, answer_questions
 
 CHECK_NAME = "second_opinion"
 
 
 def run(context: Context, table: str) -> None:
     """Compare with other engines and write the checks; nothing to compare when the study declines it."""
-    checks = ()
+    checks: tuple[NamedCheck, ...] = ()
     if context.study.outputs.second_opinion:
         answer = answer_questions(scored_tables(context, table), second_opinion=True)
         checks = tuple(c for c in answer.checks if c.check.name == CHECK_NAME)
