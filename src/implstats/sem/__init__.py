@@ -1,0 +1,13 @@
+"""Structural equation models in lavaan's language, by our own maximum likelihood.
+
+>>> import pandas as pd
+>>> frame = pd.DataFrame({"x": [1.0, 2, 3, 4, 5, 6], "y": [1.0, 3, 2, 5, 4, 6]})
+>>> fit("y ~ x", frame).n_obs
+6
+"""
+
+from implstats.sem.fit import fit
+from implstats.sem.results import ModelMoments, OptimiserRecord, Parameter, SemResult
+from implstats.sem.syntax import ModelTextError
+
+__all__ = ["ModelMoments", "ModelTextError", "OptimiserRecord", "Parameter", "SemResult", "fit"]

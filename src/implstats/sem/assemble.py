@@ -1,0 +1,267 @@
+"""Put a judged optimum, or a failure, into a :class:`SemResult`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from implstats.results import Check, finite_or_none, verdict_of
+from implstats.sem.data import Sample
+from implstats.sem.fit_indices import NAMES, FitRecord, Index, fit_indices, scaled_indices
+from implstats.sem.inference import duals, wald
+from implstats.sem.matrices import Structure
+from implstats.sem.ml import SampleMoments
+from implstats.sem.moments import Moments, Stacks
+from implstats.sem.optimise import Optimum
+from implstats.sem.options import Options
+from implstats.sem.results import ModelMoments, OptimiserRecord, Parameter, SemResult
+from implstats.sem.robust import Fitted, Robust, baseline_stacks, robust_inference
+from implstats.sem.standardise import explained_variance, row_values, standardised
+from implstats.sem.table import ParameterTable
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Estimated:
+    """A proper optimum and all it was computed from; ``information`` is the expected one of one person."""
+
+    table: ParameterTable
+    structure: Structure
+    sample: Sample
+    options: Options
+    df: int
+    optimum: Optimum
+    information: Array
+    record: OptimiserRecord
+
+    @property
+    def moments(self) -> Moments:
+        """Implied moments at the optimum."""
+        if self.optimum.evaluation.moments is None:
+            raise AssertionError("an optimum has moments")
+        return self.optimum.evaluation.moments
+
+    @property
+    def derivatives(self) -> tuple[Array, Stacks, Array]:
+        """Sigma^-1, stacks and exact information at the optimum."""
+        e = self.optimum.evaluation
+        if e.weight is None or e.stacks is None or e.information is None:
+            raise AssertionError("an optimum has derivatives")
+        return e.weight, e.stacks, e.information
+
+
+def failed_result(
+    table: ParameterTable,
+    sample: Sample,
+    options: Options,
+    checks: Sequence[Check],
+    *,
+    converged: bool = False,
+    optimiser: OptimiserRecord | None = None,
+) -> SemResult:
+    """Return a result without estimates and fit indices; the checks hold the reasons."""
+    rows = [Parameter(lhs=r.lhs, op=r.op, rhs=r.rhs, label=r.label, free=bool(r.free)) for r in table.rows]
+    rows += [Parameter(lhs=d.name, op=":=", rhs=d.text, label=d.name) for d in table.definitions]
+    return SemResult(
+        verdict="failed",
+        converged=converged,
+        admissible=False,
+        n_obs=sample.moments.n,
+        n_free=table.n_free,
+        parameters=tuple(rows),
+        fit=dict.fromkeys(NAMES),
+        checks=tuple(checks),
+        estimator=options.estimator,
+        kind=options.kind,
+        n_dropped=sample.n_dropped,
+        moments=None,
+        r_squared={},
+        covariance=None,
+        free_names=tuple(table.free_names()),
+        optimiser=optimiser,
+    )
+
+
+def successful_result(estimated: Estimated, *, checks: Sequence[Check], admissible: bool) -> SemResult:
+    """Return the result of a proper optimum."""
+    table, structure, options = estimated.table, estimated.structure, estimated.options
+    n = estimated.sample.moments.n
+    record = _fit_record(estimated)
+    robust = _robust(estimated, record) if options.estimator != "ML" else None
+    covariance = robust.covariance if robust else np.linalg.inv(estimated.information) / n
+    indices = fit_indices(record)
+    if robust:
+        indices |= scaled_indices(record, robust.scale, robust.baseline_scale) | robust.extra
+    return SemResult(
+        verdict=verdict_of(checks),
+        converged=True,
+        admissible=admissible,
+        n_obs=n,
+        n_free=table.n_free,
+        parameters=_parameters(estimated, covariance),
+        fit=_clean(indices),
+        checks=tuple(checks),
+        estimator=options.estimator,
+        kind=options.kind,
+        n_dropped=estimated.sample.n_dropped,
+        moments=_model_moments(estimated),
+        covariance=covariance,
+        free_names=tuple(table.free_names()),
+        r_squared={
+            name: finite_or_none(value)
+            for name, value in explained_variance(
+                structure, estimated.optimum.theta, estimated.moments
+            ).items()
+        },
+        optimiser=estimated.record,
+    )
+
+
+def with_checks(result: SemResult, checks: Sequence[Check]) -> SemResult:
+    """Return the result with more checks and the verdict that follows from them."""
+    everything = (*result.checks, *checks)
+    return replace(result, checks=everything, verdict=verdict_of(everything))
+
+
+def _clean(indices: Index) -> Index:
+    return {
+        name: value if isinstance(value, int) else finite_or_none(value) for name, value in indices.items()
+    }
+
+
+def _parameters(estimated: Estimated, covariance: Array) -> tuple[Parameter, ...]:
+    table, structure, theta = estimated.table, estimated.structure, estimated.optimum.theta
+    level, moments = estimated.options.ci_level, estimated.moments
+    values = row_values(table, structure, theta)
+    lv = standardised(table, structure, theta, moments, values, observed=False)
+    every = standardised(table, structure, theta, moments, values, observed=True)
+    variances = np.diag(covariance)
+    rows = []
+    for k, row in enumerate(table.rows):
+        w = wald(values[k], float(variances[row.free - 1]) if row.free else None, ci_level=level)
+        rows.append(
+            Parameter(
+                lhs=row.lhs,
+                op=row.op,
+                rhs=row.rhs,
+                group=row.group,
+                level=row.level,
+                label=row.label,
+                free=bool(row.free),
+                estimate=w.estimate,
+                std_error=w.std_error,
+                statistic=w.statistic,
+                p_value=w.p_value,
+                conf_low=w.conf_low,
+                conf_high=w.conf_high,
+                std_lv=finite_or_none(lv[k]),
+                std_all=finite_or_none(every[k]),
+            )
+        )
+    if not table.definitions:
+        return tuple(rows)
+    exo = {row.label: value for row, value in zip(table.rows, values, strict=True) if row.exo and row.label}
+    by_name = duals(table, theta, exo)
+    for k, definition in enumerate(table.definitions, start=len(table.rows)):
+        dual = by_name[definition.name]
+        w = wald(dual.value, float(dual.gradient @ covariance @ dual.gradient), ci_level=level)
+        rows.append(
+            Parameter(
+                lhs=definition.name,
+                op=":=",
+                rhs=definition.text,
+                label=definition.name,
+                estimate=w.estimate,
+                std_error=w.std_error,
+                statistic=w.statistic,
+                p_value=w.p_value,
+                conf_low=w.conf_low,
+                conf_high=w.conf_high,
+                std_lv=finite_or_none(lv[k]),
+                std_all=finite_or_none(every[k]),
+            )
+        )
+    return tuple(rows)
+
+
+def _model_moments(estimated: Estimated) -> ModelMoments:
+    sample, structure, moments = estimated.sample.moments, estimated.structure, estimated.moments
+    m = structure.n_latent
+    return ModelMoments(
+        observed=structure.observed,
+        latent=structure.eta[:m],
+        sample_cov=sample.cov,
+        implied_cov=moments.cov,
+        sample_mean=sample.mean,
+        implied_mean=moments.mean if structure.means else sample.mean,
+        latent_cov=moments.phi[:m, :m],
+    )
+
+
+def _x_positions(estimated: Estimated) -> list[int]:
+    return [estimated.structure.observed.index(name) for name in estimated.table.names.x]
+
+
+def _fit_record(estimated: Estimated) -> FitRecord:
+    sample, structure, moments = estimated.sample.moments, estimated.structure, estimated.moments
+    n, p = sample.n, len(structure.observed)
+    x = _x_positions(estimated)
+    per_variable = p * np.log(2 * np.pi)
+    of_x = _log_likelihood_of(sample, x) if estimated.options.fixed_x else 0.0
+    chisq = n * (estimated.optimum.evaluation.value - sample.log_det - p)
+    others = [i for i in range(p) if i not in x]
+    independent = float(np.log(np.diag(sample.cov)[others]).sum()) + _log_det(sample.cov, x)
+    return FitRecord(
+        n=n,
+        n_free=estimated.table.n_free,
+        df=estimated.df,
+        # A saturated model's chi-square is zero; what is left is rounding, of either sign.
+        chisq=max(chisq, 0.0) if estimated.df else 0.0,
+        baseline_chisq=n * (independent - sample.log_det),
+        baseline_df=p * (p - 1) // 2 - len(x) * (len(x) - 1) // 2,
+        logl=-0.5 * n * (estimated.optimum.evaluation.value + per_variable) - of_x,
+        logl_saturated=-0.5 * n * (sample.log_det + p + per_variable) - of_x,
+        means=structure.means,
+        n_moments=p * (p + 1) // 2 + (p if structure.means else 0),
+        sample_cov=sample.cov,
+        cov=moments.cov,
+        weight=estimated.derivatives[0],
+        sample_mean=sample.mean,
+        mean=moments.mean if structure.means else sample.mean,
+    )
+
+
+def _log_det(cov: Array, which: list[int]) -> float:
+    return float(np.linalg.slogdet(cov[np.ix_(which, which)])[1]) if which else 0.0
+
+
+def _log_likelihood_of(sample: SampleMoments, which: list[int]) -> float:
+    """Saturated log-likelihood of some variables by themselves."""
+    return -0.5 * sample.n * (_log_det(sample.cov, which) + len(which) * (1 + np.log(2 * np.pi)))
+
+
+def _robust(estimated: Estimated, record: FitRecord) -> Robust:
+    weight, stacks, observed = estimated.derivatives
+    sample, structure = estimated.sample, estimated.structure
+    fitted = Fitted(
+        weight=weight,
+        mean=record.mean,
+        stacks=stacks,
+        centred=sample.centred,
+        sample=sample.moments,
+        means=structure.means,
+    )
+    return robust_inference(
+        structure,
+        fitted,
+        kind="MLM" if estimated.options.estimator == "MLM" else "MLR",
+        expected=estimated.information,
+        observed=observed,
+        df=estimated.df,
+        baseline=baseline_stacks(sample.moments, _x_positions(estimated), means=structure.means),
+        baseline_df=record.baseline_df,
+    )

@@ -1,0 +1,198 @@
+"""May these numbers be trusted? Each check looks at one thing and says one sentence.
+
+converged    the gradient is flat in units of each parameter's standard error, and the exact Hessian is
+             positive definite
+identified   degrees of freedom are not negative and the information has full rank: scaled to a unit
+             diagonal, its smallest eigenvalue is the share of information that a direction keeps
+admissible   no negative variance, no correlation beyond one, Psi, Theta and cov(eta) positive semidefinite
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from implstats.results import Check
+from implstats.sem.data import Sample
+from implstats.sem.matrices import Structure, filled
+from implstats.sem.moments import Moments
+from implstats.sem.optimise import Optimum
+
+Array = NDArray[np.float64]
+# A rank-deficient information keeps rounding errors of about 1e-13; the weakest sound model met keeps 1e-6.
+RANK_TOLERANCE = 1e-9
+# A gain of less than this in chi-square is beyond all reporting.
+CHISQ_LEFT = 1e-7
+# Rounding of an eigenvalue or correlation that is zero or one by design.
+BOUNDARY = 1e-7
+
+
+def check_sample(sample: Sample, n_free: int) -> list[Check]:
+    """Say how many persons were used, whether they are enough, and what the answers look like."""
+    n = sample.moments.n
+    checks = []
+    if sample.n_dropped:
+        empty = f", {sample.n_empty} of them without any answer" if sample.n_empty else ""
+        checks.append(Check(
+            name="listwise", status="info",
+            message=f"{n} of {sample.n_rows} persons answered everything and were used; "
+                    f"{sample.n_dropped} were left out{empty}.",
+        ))  # fmt: skip
+    else:
+        checks.append(Check(name="listwise", status="ok", message=f"All {n} persons answered everything."))
+    if n < 5 * n_free:
+        checks.append(Check(
+            name="small_sample", status="warn",
+            message=f"{n} persons for {n_free} free parameters: fewer than 5 a parameter, so estimates "
+                    "and tests are unsure. "
+            "Use a smaller model or scores instead of items.",
+        ))  # fmt: skip
+    if sample.few_categories:
+        names = ", ".join(sample.few_categories[:8]) + (
+            " and others" if len(sample.few_categories) > 8 else ""
+        )
+        checks.append(Check(
+            name="few_categories", status="info",
+            message=f"Five or fewer different answers on {names}: treated as numbers, so loadings and "
+                    "chi-square may be off. "
+            "MLR guards the standard errors.",
+        ))  # fmt: skip
+    return checks
+
+
+def check_degrees_of_freedom(df: int, n_moments: int, n_free: int) -> Check:
+    """Counting rule: no more parameters than moments."""
+    if df < 0:
+        return Check(
+            name="identified", status="fail",
+            message=f"Not identified: {n_free} free parameters but only {n_moments} moments of the data. "
+                    "Fix or equate at least "
+            f"{-df} parameter(s), or add indicators.",
+        )  # fmt: skip
+    if df == 0:
+        return Check(
+            name="saturated",
+            status="info",
+            message="No degrees of freedom: the model fits any data, so fit is not tested.",
+        )
+    return Check(name="degrees_of_freedom", status="ok", message=f"{df} degrees of freedom.")
+
+
+def information_rank(information: Array, names: list[str]) -> tuple[float, list[str]]:
+    """Return the smallest eigenvalue of the scaled information and the parameters of its null directions.
+
+    >>> information_rank(np.array([[1.0, 1.0], [1.0, 1.0]]), ["a", "b"])[1]
+    ['a', 'b']
+    """
+    if not len(information):
+        return 1.0, []
+    scale = np.sqrt(np.diag(information))
+    empty = [name for name, s in zip(names, scale, strict=True) if not s > 0]
+    if empty:
+        return 0.0, empty
+    values, vectors = np.linalg.eigh(information / np.outer(scale, scale))
+    null = vectors[:, values < RANK_TOLERANCE]
+    if not null.size:
+        return float(values[0]), []
+    weight = np.abs(null).max(axis=1)
+    part = [name for name, w in zip(names, weight, strict=True) if w > 0.05 * weight.max()]
+    return float(values[0]), part
+
+
+def check_identified(unidentified: list[str]) -> Check:
+    """Full rank of the information, or which parameters cannot be told apart."""
+    if not unidentified:
+        return Check(
+            name="identified",
+            status="ok",
+            message="Every parameter is identified: the information has full rank.",
+        )
+    names = ", ".join(unidentified[:8]) + (
+        f" and {len(unidentified) - 8} more" if len(unidentified) > 8 else ""
+    )
+    return Check(
+        name="identified", status="fail",
+        message=f"Not identified: the data cannot tell these parameters apart: {names}. Fix one of them "
+                "(a residual variance, a "
+        "loading), give two the same label, or add indicators.",
+    )  # fmt: skip
+
+
+def check_convergence(optimum: Optimum, n: int) -> tuple[bool, list[Check]]:
+    """Judge the optimum by gradient and curvature."""
+    if not np.isfinite(optimum.decrement):
+        return False, [Check(
+            name="curvature", status="fail",
+            message=f"No optimum was reached in {optimum.iterations} iterations: the curvature is not "
+                    "positive. Look for a factor with "
+            "two weak indicators, give start() values, or simplify the model.",
+        )]  # fmt: skip
+    left = n * optimum.decrement
+    if left > CHISQ_LEFT:
+        return False, [Check(
+            name="gradient", status="fail",
+            message=f"Not converged after {optimum.iterations} iterations: chi-square could still fall by "
+                    f"{left:.3g}. Give start() values "
+            "or simplify the model; very different scales of the variables may also do this.",
+        )]  # fmt: skip
+    return True, [
+        Check(name="gradient", status="ok", message=f"Flat after {optimum.iterations} iterations: largest "
+                                                    f"derivative {optimum.max_gradient:.1e}."),
+        Check(name="curvature", status="ok", message="The exact Hessian is positive definite: a proper "
+                                                     "minimum."),
+    ]  # fmt: skip
+
+
+def check_admissible(structure: Structure, theta: Array, moments: Moments) -> tuple[bool, list[Check]]:
+    """Look for variances and correlations that cannot be."""
+    matrices = filled(structure, theta)
+    latent = structure.eta[: structure.n_latent]
+    problems = _negative_variances(structure, matrices)
+    problems += _beyond_one(moments.phi[: len(latent), : len(latent)], latent, "the correlation of")
+    problems += _beyond_one(matrices["psi"], structure.eta, "the residual correlation of")
+    problems += _beyond_one(matrices["theta"], structure.observed, "the residual correlation of")
+    if not problems:
+        for label, matrix in (("residual", matrices["theta"]), ("latent", matrices["psi"])):
+            if _indefinite(matrix):
+                problems.append(f"the {label} covariance matrix is not positive semidefinite")
+    if problems:
+        return False, [Check(
+            name="admissible", status="warn",
+            message=f"Inadmissible: {'; '.join(problems)}. The factor may be measured too weakly, the "
+                    "sample too small or the model wrong: "
+            "drop or merge factors, or fix a small negative variance at zero.",
+        )]  # fmt: skip
+    return True, [
+        Check(name="admissible", status="ok", message="No negative variance and no correlation beyond one.")
+    ]
+
+
+def _negative_variances(structure: Structure, matrices: dict[str, Array]) -> list[str]:
+    found = []
+    for matrix, names in (("theta", structure.observed), ("psi", structure.eta)):
+        values = np.diag(matrices[matrix])
+        found += [
+            f"{name} ~~ {name} is {v:.4g}, a negative variance"
+            for name, v in zip(names, values, strict=True)
+            if v < 0
+        ]
+    return found
+
+
+def _beyond_one(cov: Array, names: tuple[str, ...], what: str) -> list[str]:
+    variance = np.diag(cov)
+    bound = np.sqrt(np.outer(np.maximum(variance, 0), np.maximum(variance, 0)))
+    row, col = np.nonzero(np.tril((bound > 0) & (np.abs(cov) > bound * (1 + BOUNDARY)), -1))
+    return [
+        f"{what} {names[j]} and {names[i]} is {cov[i, j] / bound[i, j]:.3f}"
+        for i, j in zip(row, col, strict=True)
+    ]
+
+
+def _indefinite(cov: Array) -> bool:
+    kept = np.diag(cov) > 0
+    if not kept.any():
+        return False
+    part = cov[np.ix_(kept, kept)]
+    sd = np.sqrt(np.diag(part))
+    return bool(np.linalg.eigvalsh(part / np.outer(sd, sd))[0] < -BOUNDARY)

@@ -1,0 +1,185 @@
+"""From a frame to the moments that a model needs, with every problem of the data said at once.
+
+Persons with a missing answer on any variable of the model are left out (listwise) and counted. Messages name
+variables and counts, never a person's answers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from implstats.errors import DataError, did_you_mean
+from implstats.sem.ml import SampleMoments, inverse_and_log_det
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+Array = NDArray[np.float64]
+# Correlations this close to one leave fewer than three digits in the inverse of S.
+PERFECT = 1.0 - 1e-12
+# Eigenvalues of a correlation matrix below this are zero for a computer with 16 digits.
+SINGULAR = 1e-11
+SHOWN = 8
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sample:
+    """Complete data of the model's variables.
+
+    Attributes
+    ----------
+    moments : SampleMoments
+    centred : ndarray, shape (n, p)
+        Answers minus their means.
+    n_rows, n_dropped, n_empty : int
+        Rows of the frame; rows left out for a missing answer; those of them without any answer.
+    few_categories : tuple of str
+        Variables with five or fewer different answers, exogenous ones apart.
+    """
+
+    moments: SampleMoments
+    centred: Array
+    n_rows: int
+    n_dropped: int
+    n_empty: int
+    few_categories: tuple[str, ...]
+
+
+def _list(names: Sequence[str]) -> str:
+    more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
+    return ", ".join(names[:SHOWN]) + more
+
+
+def read_columns(data: pd.DataFrame, names: Sequence[str], latent: Sequence[str]) -> Array:
+    """Return the model's observed variables as an (n, p) array, missing answers as NaN.
+
+    Raises
+    ------
+    DataError
+        Unknown variables (with the closest known ones), texts, infinite numbers, a latent name that is also a
+        column: all of them together.
+    """
+    problems = [
+        f"the model's variable '{name}' is not a column{did_you_mean(name, map(str, data.columns))}"
+        for name in names
+        if name not in data.columns
+    ]
+    problems += [
+        f"'{name}' is latent in the model but also a column; rename one"
+        for name in latent
+        if name in data.columns
+    ]
+    present = [name for name in names if name in data.columns]
+    if len(set(present)) < len(present) or not data.columns.is_unique:
+        twice = [name for name in present if list(data.columns).count(name) > 1]
+        problems += [f"column '{name}' stands twice in the data" for name in dict.fromkeys(twice)]
+    problems += [] if problems else _type_problems(data, present)
+    if problems:
+        raise DataError("The data do not fit the model:\n" + "\n".join(f"  {p}" for p in problems))
+    values = data[list(names)].to_numpy(dtype=float, na_value=np.nan)
+    infinite = [name for name, bad in zip(names, np.isinf(values).any(axis=0), strict=True) if bad]
+    if infinite:
+        raise DataError(f"Infinite values in {_list(infinite)}. Set them to missing or correct them.")
+    return values
+
+
+def _type_problems(data: pd.DataFrame, names: Sequence[str]) -> list[str]:
+    problems = []
+    for name in names:
+        kind = data[name].dtype
+        if getattr(kind, "kind", "O") not in "iufb" or "complex" in str(kind):
+            problems.append(
+                f"column '{name}' holds {kind} values, not numbers; recode it to numbers (categories to "
+                "0/1 columns)"
+            )
+    return problems
+
+
+def take_sample(values: Array, names: Sequence[str], x: Sequence[str]) -> Sample:
+    """Return complete persons' moments.
+
+    Parameters
+    ----------
+    values : ndarray, shape (rows, p)
+        Missing answers as NaN.
+    names, x : sequence of str
+        The p variables, and which of them are exogenous.
+
+    Raises
+    ------
+    DataError
+        Too few persons, constant or linearly dependent variables.
+    """
+    gaps = np.isnan(values)
+    complete = ~gaps.any(axis=1)
+    kept = values[complete]
+    n, p = kept.shape
+    dropped = len(values) - n
+    if n <= p:
+        raise DataError(
+            f"{n} complete persons for {p} variables: a model of {p} variables needs more than {p} "
+            "complete persons, "
+            f"better several hundred. {dropped} of {len(values)} rows were left out for missing answers."
+        )
+    mean = kept.mean(axis=0)
+    centred = kept - mean
+    cov = centred.T @ centred / n
+    _refuse_dependence(cov, mean, names)
+    inverted = inverse_and_log_det(cov)
+    if inverted is None:
+        raise DataError(_dependence_message(cov, names))
+    endogenous = [j for j, name in enumerate(names) if name not in set(x)]
+    few = tuple(names[j] for j in endogenous if _few_answers(kept[:, j]))
+    return Sample(
+        moments=SampleMoments(cov=cov, mean=mean, n=n, log_det=inverted[1]),
+        centred=centred,
+        n_rows=len(values),
+        n_dropped=dropped,
+        n_empty=int(gaps.all(axis=1).sum()),
+        few_categories=few,
+    )
+
+
+def _few_answers(column: Array, most: int = 5) -> bool:
+    """Whether a column has ``most`` or fewer different values; the first rows settle it for most columns."""
+    if len(np.unique(column[:50])) > most:
+        return False
+    return len(np.unique(column)) <= most
+
+
+def _refuse_dependence(cov: Array, mean: Array, names: Sequence[str]) -> None:
+    sd = np.sqrt(np.diag(cov))
+    # Rounding of the mean leaves a spread of this size in a constant column.
+    constant = sd <= 1e-12 * np.maximum(1.0, np.abs(mean))
+    if constant.any():
+        which = [name for name, bad in zip(names, constant, strict=True) if bad]
+        raise DataError(
+            f"Everyone gave the same answer on {_list(which)}. Leave it out of the model: it has no variance."
+        )
+    correlation = cov / np.outer(sd, sd)
+    row, col = np.nonzero(np.tril(np.abs(correlation) > PERFECT, -1))
+    if len(row):
+        pairs = [f"{names[j]} and {names[i]}" for i, j in zip(row.tolist(), col.tolist(), strict=True)]
+        raise DataError(
+            f"Perfectly correlated variables: {_list(pairs)}. Keep one of each pair; the same column may "
+            "have been read twice."
+        )
+    if np.linalg.eigvalsh(correlation)[0] < SINGULAR:
+        raise DataError(_dependence_message(cov, names))
+
+
+def _dependence_message(cov: Array, names: Sequence[str]) -> str:
+    sd = np.sqrt(np.diag(cov))
+    _, vectors = np.linalg.eigh(cov / np.outer(sd, sd))
+    weight = np.abs(vectors[:, 0])
+    part = [name for name, w in zip(names, weight, strict=True) if w > 0.05 * weight.max()]
+    return (
+        f"The variables {_list(part)} depend on each other: one is a sum or difference of the others, "
+        "such as a "
+        "total beside its items. Leave one out."
+    )

@@ -1,0 +1,232 @@
+"""Fit a structural equation model: the steps in order, arithmetic elsewhere.
+
+1 options  2 model text -> parameter table -> matrices  3 data -> moments  4 starts, optimum  5 verdict
+6 inference, standardised solution, definitions  7 fit indices  8 second opinion, if asked
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from implstats.errors import UsageError
+from implstats.results import Check, verdict_of
+from implstats.sem import checks as check
+from implstats.sem.assemble import Estimated, failed_result, successful_result
+from implstats.sem.data import Sample, read_columns, take_sample
+from implstats.sem.matrices import Structure, build_structure, fill_sample_moments, to_free
+from implstats.sem.ml import Curvature, Evaluation, evaluate_ml, expected_information
+from implstats.sem.optimise import Optimum, minimise
+from implstats.sem.options import Options, check_options
+from implstats.sem.results import OptimiserRecord, SemResult
+from implstats.sem.starts import start_values
+from implstats.sem.syntax import parse_model
+from implstats.sem.table import ParameterTable, build_table
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+Array = NDArray[np.float64]
+
+
+def fit(
+    model: str,
+    data: pd.DataFrame,
+    *,
+    kind: str = "sem",
+    estimator: str = "ML",
+    missing: str = "listwise",
+    group: str | None = None,
+    group_equal: Sequence[str] = (),
+    cluster: str | None = None,
+    ordered: Sequence[str] = (),
+    parameterization: str = "delta",
+    orthogonal: bool = False,
+    std_lv: bool = False,
+    meanstructure: bool | None = None,
+    ci_level: float = 0.95,
+    second_opinion: bool = False,
+) -> SemResult:
+    """Fit a model in lavaan's language to a frame of persons.
+
+    Parameters
+    ----------
+    model : str
+        Such as ``"f =~ x1 + x2 + x3"``.
+    data : DataFrame
+        One row a person; never changed. Rows with a missing answer on a variable of the model are left out.
+    kind : {"sem", "cfa", "growth", "lavaan"}
+        Whose defaults to take.
+    estimator : {"ML", "MLR", "MLM"}
+        ML; ML with robust standard errors and a scaled test (Yuan-Bentler, Satorra-Bentler). The other names
+        of the interface are refused for now.
+    missing, group, group_equal, cluster, ordered, parameterization
+        Settled places of the interface; only their defaults are fitted by this version.
+    orthogonal, std_lv : bool
+        Latent covariances zero; latent variances one.
+    meanstructure : bool, optional
+        Model means; by default only if the model or its kind asks for it.
+    ci_level : float
+    second_opinion : bool
+        Refit from other start values and with semopy and compare.
+
+    Returns
+    -------
+    SemResult
+        With a verdict; a failed fit has no estimates but reasons.
+
+    Raises
+    ------
+    UsageError
+        The model cannot be read, an option is unknown or not supported.
+    DataError
+        The data cannot bear the model.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> frame = pd.DataFrame({"x": [1.0, 2, 3, 4, 5, 6], "y": [1.0, 3, 2, 5, 4, 6]})
+    >>> result = fit("y ~ x", frame)
+    >>> round(result.parameters[0].estimate, 4), result.fit["df"]
+    (0.8857, 0)
+
+    References
+    ----------
+    Rosseel, Y. (2012). lavaan: An R package for structural equation modeling. J. Stat. Softw. 48(2).
+    """
+    options = check_options(
+        kind=kind,
+        estimator=estimator,
+        missing=missing,
+        group=group,
+        group_equal=tuple(group_equal),
+        cluster=cluster,
+        ordered=tuple(ordered),
+        parameterization=parameterization,
+        orthogonal=orthogonal,
+        std_lv=std_lv,
+        meanstructure=meanstructure,
+        ci_level=ci_level,
+    )
+    if not hasattr(data, "columns"):
+        raise UsageError(f"The data should be a pandas DataFrame; this is a {type(data).__name__}.")
+    table = build_table(parse_model(model), options)
+    structure = build_structure(table)
+    values = read_columns(data, structure.observed, table.names.latent)
+    sample = take_sample(values, structure.observed, table.names.x)
+    fill_sample_moments(structure, sample.moments.cov, sample.moments.mean)
+    result = _estimate(table, structure, sample, options)
+    if second_opinion and result.verdict != "failed":
+        from implstats.sem.second_opinion import with_second_opinion
+
+        result = with_second_opinion(result, data, table, structure, sample)
+    return result
+
+
+def degrees_of_freedom(table: ParameterTable, options: Options) -> tuple[int, int]:
+    """Return the degrees of freedom and the number of modelled moments."""
+    p, x = len(table.names.observed), len(table.names.x) if options.fixed_x else 0
+    moments = p * (p + 1) // 2 - x * (x + 1) // 2 + (p - x if table.means else 0)
+    return moments - table.n_free, moments
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Search:
+    """An optimum with what is needed to judge it."""
+
+    optimum: Optimum
+    information: Array
+    smallest: float
+    unidentified: list[str]
+    start: int
+    converged: bool
+    checks: list[Check]
+
+
+def _estimate(table: ParameterTable, structure: Structure, sample: Sample, options: Options) -> SemResult:
+    df, moments = degrees_of_freedom(table, options)
+    found = [Check(name=name, status="info", message=message) for name, message in table.notes]
+    found += check.check_sample(sample, table.n_free)
+    found.append(check.check_degrees_of_freedom(df, moments, table.n_free))
+    if df < 0:
+        return failed_result(table, sample, options, found)
+    search = _search(table, structure, sample)
+    if search is None:
+        found.append(
+            Check(
+                name="start",
+                status="fail",
+                message="No start values give a proper covariance matrix. Look for variables without a "
+                "variance in the model (kind "
+                "'lavaan' adds none), or give start() values.",
+            )
+        )
+        return failed_result(table, sample, options, found)
+    found += search.checks
+    record = OptimiserRecord(
+        iterations=search.optimum.iterations,
+        max_gradient=search.optimum.max_gradient,
+        decrement=search.optimum.decrement,
+        smallest_information=search.smallest,
+        start=search.start,
+    )
+    if verdict_of(found) == "failed":
+        return failed_result(table, sample, options, found, converged=search.converged, optimiser=record)
+    moments_now = search.optimum.evaluation.moments
+    if moments_now is None:
+        raise AssertionError("a converged evaluation has moments")
+    admissible, more = check.check_admissible(structure, search.optimum.theta, moments_now)
+    estimated = Estimated(
+        table=table,
+        structure=structure,
+        sample=sample,
+        options=options,
+        df=df,
+        optimum=search.optimum,
+        information=search.information,
+        record=record,
+    )
+    return successful_result(estimated, checks=[*found, *more], admissible=admissible)
+
+
+def _search(table: ParameterTable, structure: Structure, sample: Sample) -> _Search | None:
+    """Search from each start until one leads to a proper optimum; else return the last attempt."""
+
+    def criterion(theta: Array, curvature: Curvature) -> Evaluation:
+        return evaluate_ml(structure, sample.moments, theta, curvature)
+
+    attempt = None
+    for number, start in enumerate(start_values(table, structure, sample.moments), start=1):
+        optimum = minimise(criterion, start)
+        attempt = _judge(table, structure, sample, optimum, number)
+        if attempt.converged and not attempt.unidentified:
+            break
+    return attempt
+
+
+def _judge(
+    table: ParameterTable, structure: Structure, sample: Sample, optimum: Optimum, start: int
+) -> _Search:
+    weight, stacks = optimum.evaluation.weight, optimum.evaluation.stacks
+    if weight is None or stacks is None:
+        raise AssertionError("the search ended where Sigma is not positive definite")
+    information = to_free(structure, expected_information(weight, stacks, means=structure.means))
+    smallest, unidentified = check.information_rank(information, table.free_names())
+    converged, checks = check.check_convergence(optimum, sample.moments.n)
+    if unidentified:
+        # A flat direction spoils the curvature too; the reason is identification, so that is what is said.
+        checks = []
+    checks = [check.check_identified(unidentified), *checks]
+    return _Search(
+        optimum=optimum,
+        information=information,
+        smallest=smallest,
+        unidentified=unidentified,
+        start=start,
+        converged=converged,
+        checks=checks,
+    )

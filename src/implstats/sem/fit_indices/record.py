@@ -1,0 +1,50 @@
+"""What every fit index is computed from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[np.float64]
+Index = dict[str, float | None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FitRecord:
+    """A fitted model and its baseline in numbers.
+
+    Attributes
+    ----------
+    n, n_free, df : int
+        Persons, free parameters, degrees of freedom.
+    chisq : float
+        n (F - F of the saturated model).
+    baseline_chisq, baseline_df
+        The same of the independence model (exogenous variables keep their covariances).
+    logl, logl_saturated : float
+        Log-likelihoods; those of fixed exogenous variables are taken off.
+    means : bool
+    n_moments : int
+        Sample moments: p (p + 1) / 2, with means p more.
+    sample_cov, cov, weight : ndarray, shape (p, p)
+        S, Sigma and Sigma^-1.
+    sample_mean, mean : ndarray, shape (p,)
+    """
+
+    n: int
+    n_free: int
+    df: int
+    chisq: float
+    baseline_chisq: float
+    baseline_df: int
+    logl: float
+    logl_saturated: float
+    means: bool
+    n_moments: int
+    sample_cov: Array
+    cov: Array
+    weight: Array
+    sample_mean: Array
+    mean: Array

@@ -1,0 +1,161 @@
+"""What a call may ask for, lavaan's defaults of each kind of model, and what this version refuses.
+
+A refusal names what to do instead; nothing that was asked for is left out silently.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+from implstats.errors import NotSupportedError, UsageError, did_you_mean
+
+Kind = Literal["sem", "cfa", "growth", "lavaan"]
+Estimator = Literal["ML", "MLR", "MLM", "GLS", "ULS", "DWLS", "WLSMV", "ULSMV"]
+Missing = Literal["listwise", "fiml", "pairwise"]
+Parameterization = Literal["delta", "theta"]
+GROUP_EQUAL = (
+    "loadings", "intercepts", "means", "thresholds", "regressions", "residuals", "residual.covariances",
+    "lv.variances", "lv.covariances",
+)  # fmt: skip
+FITTED_ESTIMATORS = ("ML", "MLR", "MLM")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """A validated call of :func:`implstats.sem.fit`.
+
+    Attributes
+    ----------
+    kind, estimator, missing, parameterization : str
+    orthogonal, std_lv : bool
+        Latent covariances fixed at zero; latent variances fixed at one instead of the first loading.
+    meanstructure : bool or None
+        ``None``: only if the model or its kind asks for means.
+    fixed_x : bool
+        Observed predictors keep their sample moments and count no parameters. Robust estimators treat them
+        as random, because their sampling variation belongs to the sandwich.
+    ci_level : float
+        Between 0 and 1.
+    """
+
+    kind: Kind
+    estimator: Estimator
+    missing: Missing
+    parameterization: Parameterization
+    orthogonal: bool
+    std_lv: bool
+    meanstructure: bool | None
+    fixed_x: bool
+    ci_level: float
+
+    @property
+    def automatic(self) -> bool:
+        """Whether variances, covariances and scaling constraints are added (all kinds but ``lavaan``)."""
+        return self.kind != "lavaan"
+
+    @property
+    def free_observed_means(self) -> bool:
+        """Whether unmentioned observed intercepts are free (``int.ov.free``)."""
+        return self.kind in ("sem", "cfa")
+
+    @property
+    def free_latent_means(self) -> bool:
+        """Whether unmentioned latent means are free (``int.lv.free``)."""
+        return self.kind == "growth"
+
+
+def check_options(
+    *,
+    kind: str,
+    estimator: str,
+    missing: str,
+    group: str | None,
+    group_equal: Sequence[str],
+    cluster: str | None,
+    ordered: Sequence[str],
+    parameterization: str,
+    orthogonal: bool,
+    std_lv: bool,
+    meanstructure: bool | None,
+    ci_level: float,
+) -> Options:
+    """Return the validated options.
+
+    Raises
+    ------
+    UsageError
+        An unknown value, with the known ones.
+    NotSupportedError
+        A value that this version does not fit, with the alternative.
+    """
+    for name, value, known in (
+        ("kind", kind, get_args(Kind)),
+        ("estimator", estimator, get_args(Estimator)),
+        ("missing", missing, get_args(Missing)),
+        ("parameterization", parameterization, get_args(Parameterization)),
+    ):
+        if value not in known:
+            raise UsageError(
+                f"{name} '{value}' is not known{did_you_mean(str(value), known)} Choose one of "
+                f"{', '.join(known)}."
+            )
+    for name in group_equal:
+        if name not in GROUP_EQUAL:
+            raise UsageError(
+                f"group_equal '{name}' is not known{did_you_mean(name, GROUP_EQUAL)} Choose from "
+                f"{', '.join(GROUP_EQUAL)}."
+            )
+    if not (isinstance(ci_level, int | float) and 0 < ci_level < 1):
+        raise UsageError(f"ci_level should lie between 0 and 1 (got {ci_level}); 0.95 is usual.")
+    _refuse(
+        estimator=estimator,
+        missing=missing,
+        group=group,
+        group_equal=group_equal,
+        cluster=cluster,
+        ordered=ordered,
+    )
+    return Options(
+        kind=kind, estimator=estimator, missing=missing, parameterization=parameterization,  # type: ignore[arg-type]
+        orthogonal=orthogonal, std_lv=std_lv, meanstructure=meanstructure, fixed_x=estimator == "ML",
+        ci_level=float(ci_level),
+    )  # fmt: skip
+
+
+def _refuse(
+    *,
+    estimator: str,
+    missing: str,
+    group: str | None,
+    group_equal: Sequence[str],
+    cluster: str | None,
+    ordered: Sequence[str],
+) -> None:
+    problems = []
+    if estimator not in FITTED_ESTIMATORS:
+        problems.append(
+            f"estimator '{estimator}': choose one of {', '.join(FITTED_ESTIMATORS)} (MLR for non-normal "
+            "answers)"
+        )
+    if missing != "listwise":
+        problems.append(
+            f"missing '{missing}': use 'listwise' (complete persons) and report how many were left out"
+        )
+    if group is not None:
+        problems.append(f"group '{group}': fit each group by itself, on a frame that holds only its rows")
+    elif group_equal:
+        problems.append("group_equal: it needs groups")
+    if cluster is not None:
+        problems.append(
+            f"cluster '{cluster}': use a mixed model for clustered outcomes, or the model without "
+            "cluster, whose "
+            "standard errors ignore the clustering"
+        )
+    if ordered:
+        problems.append(
+            f"ordered {', '.join(ordered)}: treat items with five or more categories as numbers under MLR"
+        )
+    if problems:
+        raise NotSupportedError("Not done by this version of implstats: " + "; ".join(problems) + ".")

@@ -1,0 +1,158 @@
+"""Robust standard errors and scaled tests for non-normal complete data.
+
+Score of person i in entry k, u = W x:  s_ik = (a_k'u)(b_k'u) - c_k + m_k'u  (c_k = a_k'W b_k for the
+likelihood's score, its sample mean for Satorra-Bentler), J = sum_i s_i s_i'.
+
+    MLM  V J V with V the inverse expected information; scale c = (tr U Gamma) / df   Satorra & Bentler (1994)
+    MLR  H^-1 J H^-1 with H the exact information; c = (tr1 - tr0) / df                Yuan & Bentler (2000)
+
+Both traces are sums over persons, so that Gamma, the p* x p* matrix of fourth moments, is never formed:
+tr(V Gamma) = mean of half of (x'Wx)^2 - 2 x'W S W x + tr(WSWS), plus x'Wx with means.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from implstats.sem.matrices import Structure, columns_to_free
+from implstats.sem.ml import SampleMoments, expected_information
+from implstats.sem.moments import Stacks
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Robust:
+    """Sandwich and scaling.
+
+    Attributes
+    ----------
+    covariance : ndarray, shape (q, q)
+        Robust covariance matrix of the estimates.
+    scale : float or None
+        Scaling factor of the model's chi-square; ``None`` without degrees of freedom.
+    baseline_scale : float
+    extra : dict
+        MLR: ``scaling.factor.h1`` and ``scaling.factor.h0``.
+    """
+
+    covariance: Array
+    scale: float | None
+    baseline_scale: float
+    extra: dict[str, float]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fitted:
+    """A fitted model at its optimum: W (p, p), mu (p,), derivative stacks, and the data centred at m."""
+
+    weight: Array
+    mean: Array
+    stacks: Stacks
+    centred: Array
+    sample: SampleMoments
+    means: bool
+
+
+def casewise_scores(fitted: Fitted, kind: Literal["MLM", "MLR"]) -> Array:
+    """Return persons' scores in entry space, shape (n, k)."""
+    A, B, M, W = fitted.stacks.a, fitted.stacks.b, fitted.stacks.m, fitted.weight
+    shift = fitted.sample.mean - fitted.mean if fitted.means and kind == "MLR" else np.zeros(len(W))
+    U = (fitted.centred + shift) @ W
+    middle = W if kind == "MLR" else W @ fitted.sample.cov @ W
+    scores = (U @ A) * (U @ B) - (A * (middle @ B)).sum(axis=0)
+    return scores + U @ M if fitted.means else scores
+
+
+def _trace_saturated_sb(fitted: Fitted) -> float:
+    """tr(V Gamma) with V the normal-theory weight at Sigma."""
+    X, W, S = fitted.centred, fitted.weight, fitted.sample.cov
+    WSW = W @ S @ W
+    distance = ((X @ W) * X).sum(axis=1)
+    terms = 0.5 * (distance**2 - 2 * ((X @ WSW) * X).sum(axis=1) + float((WSW * S).sum()))
+    return float((terms + distance).mean() if fitted.means else terms.mean())
+
+
+def _trace_saturated_yb(fitted: Fitted) -> float:
+    """Trace of the saturated model's sandwich, at the sample moments."""
+    X, p = fitted.centred, len(fitted.weight)
+    distance = ((X @ np.linalg.inv(fitted.sample.cov)) * X).sum(axis=1)
+    return 0.5 * float((distance**2).mean() - p) + (p if fitted.means else 0)
+
+
+def robust_inference(
+    structure: Structure,
+    fitted: Fitted,
+    *,
+    kind: Literal["MLM", "MLR"],
+    expected: Array,
+    observed: Array,
+    df: int,
+    baseline: tuple[Array, Stacks],
+    baseline_df: int,
+) -> Robust:
+    """Return the sandwich and the scaling factors.
+
+    Parameters
+    ----------
+    expected, observed : ndarray, shape (q, q)
+        Information of one person.
+    baseline : (ndarray, Stacks)
+        Inverse covariance and stacks of the baseline model.
+    """
+    n = fitted.sample.n
+    scores = columns_to_free(structure, casewise_scores(fitted, kind))
+    bread = np.linalg.inv((expected if kind == "MLM" else observed) * n)
+    meat = scores.T @ scores
+    covariance = bread @ meat @ bread
+    model_trace = float((bread * meat).sum())
+    total = _trace_saturated_sb(fitted) if kind == "MLM" else _trace_saturated_yb(fitted)
+    scale = (total - model_trace) / df if df else None
+    base = Fitted(
+        weight=baseline[0],
+        mean=fitted.sample.mean,
+        stacks=baseline[1],
+        centred=fitted.centred,
+        sample=fitted.sample,
+        means=fitted.means,
+    )
+    baseline_scale = _baseline_scale(base, kind, baseline_df)
+    moments = len(fitted.weight) * (len(fitted.weight) + 1) // 2 + (len(fitted.weight) if fitted.means else 0)
+    extra = {"scaling.factor.h1": total / moments, "scaling.factor.h0": model_trace / structure.n_free}
+    return Robust(
+        covariance=covariance,
+        scale=scale,
+        baseline_scale=baseline_scale,
+        extra=extra if kind == "MLR" else {},
+    )
+
+
+def _baseline_scale(base: Fitted, kind: Literal["MLM", "MLR"], df: int) -> float:
+    """Scaling factor of the baseline; its exact information equals the expected one at its estimate."""
+    if df == 0:
+        return 1.0
+    scores = casewise_scores(base, kind)
+    bread = np.linalg.inv(expected_information(base.weight, base.stacks, means=base.means))
+    trace = float((bread * (scores.T @ scores)).sum()) / base.sample.n
+    total = _trace_saturated_sb(base) if kind == "MLM" else _trace_saturated_yb(base)
+    return (total - trace) / df
+
+
+def baseline_stacks(sample: SampleMoments, x: list[int], *, means: bool) -> tuple[Array, Stacks]:
+    """Return the baseline's inverse covariance and stacks; variables ``x`` keep their covariances."""
+    p = len(sample.cov)
+    cells = [(i, i) for i in range(p)] + [(i, j) for i in x for j in x if j < i]
+    k = len(cells)
+    a, b, m = np.zeros((p, k + p * means)), np.zeros((p, k + p * means)), np.zeros((p, k + p * means))
+    cov = np.diag(np.diag(sample.cov))
+    for column, (i, j) in enumerate(cells):
+        a[i, column], b[j, column] = 1.0, 0.5 if i == j else 1.0
+        cov[i, j] = cov[j, i] = sample.cov[i, j]
+    if means:
+        m[np.arange(p), k + np.arange(p)] = 1.0
+    inverse: Array = np.linalg.inv(cov).astype(float, copy=False)
+    return inverse, Stacks(a=a, b=b, m=m)

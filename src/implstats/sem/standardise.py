@@ -1,0 +1,117 @@
+"""Standardised solutions and explained variance.
+
+std_lv: latent variables have unit variance. std_all: all variables have. With sd the model-implied standard
+deviations,
+
+    loading * sd(latent) / sd(indicator)     regression * sd(predictor) / sd(outcome)     mean / sd
+    variance / sd^2                          covariance / sqrt(residual variance product)
+
+so a residual covariance becomes the correlation of the residuals. R^2 = 1 - residual variance / variance.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from implstats.sem.inference import defined_from
+from implstats.sem.matrices import Structure, filled
+from implstats.sem.moments import Moments
+from implstats.sem.table import ParameterTable, Row
+
+Array = NDArray[np.float64]
+
+
+def _root(values: Array) -> Array:
+    """Square roots; NaN where a variance is zero or negative, so that the standardised value is missing."""
+    return np.sqrt(np.where(values > 0, values, np.nan))
+
+
+def row_values(table: ParameterTable, structure: Structure, theta: Array) -> list[float]:
+    """Return the unstandardised value of each table row, fixed and sample ones included."""
+    matrices = filled(structure, theta)
+    values = []
+    for row in table.rows:
+        matrix, i, j = structure.place[id(row)]
+        cells = matrices[matrix]
+        values.append(float(cells[i] if cells.ndim == 1 else cells[i, j]))
+    return values
+
+
+def standardised(
+    table: ParameterTable,
+    structure: Structure,
+    theta: Array,
+    moments: Moments,
+    values: list[float],
+    *,
+    observed: bool,
+) -> list[float]:
+    """Return the standardised value of each table row, then of each definition; NaN where it does not exist.
+
+    Parameters
+    ----------
+    values : list of float
+        From :func:`row_values`.
+    observed : bool
+        True for std_all, False for std_lv.
+    """
+    matrices = filled(structure, theta)
+    sd_observed = _root(np.diag(moments.cov)) if observed else np.ones(len(structure.observed))
+    sd = {name: float(s) for name, s in zip(structure.observed, sd_observed, strict=True)}
+    sd_latent = _root(np.diag(moments.phi))[: structure.n_latent]
+    sd.update(zip(structure.eta[: structure.n_latent], map(float, sd_latent), strict=True))
+    residual = {
+        name: float(v) for name, v in zip(structure.observed, _root(np.diag(matrices["theta"])), strict=True)
+    }
+    residual.update(zip(structure.eta, map(float, _root(np.diag(matrices["psi"]))), strict=True))
+    if not observed:
+        residual.update(dict.fromkeys(structure.observed, 1.0))
+    out = [_scale(row, value, sd, residual) for row, value in zip(table.rows, values, strict=True)]
+    by_label: dict[str, float] = {}
+    for row, value in zip(table.rows, out, strict=True):
+        if row.label:
+            by_label.setdefault(row.label, value)
+    return out + list(defined_from(table, by_label).values())
+
+
+def _scale(row: Row, value: float, sd: dict[str, float], residual: dict[str, float]) -> float:
+    if value == 0.0:
+        return 0.0
+    if row.op == "=~":
+        return value * sd[row.lhs] / sd[row.rhs]
+    if row.op == "~":
+        return value * sd[row.rhs] / sd[row.lhs]
+    if row.op == "~1":
+        return value / sd[row.lhs]
+    return value / sd[row.lhs] ** 2 if row.lhs == row.rhs else value / (residual[row.lhs] * residual[row.rhs])
+
+
+def explained_variance(structure: Structure, theta: Array, moments: Moments) -> dict[str, float]:
+    """Return R^2 of every indicator and outcome, observed and latent; NaN where a variance is negative."""
+    matrices = filled(structure, theta)
+    total, phi = np.diag(moments.cov), np.diag(moments.phi)
+    inner = {name: i for i, name in enumerate(structure.eta)}
+    predicted = (np.any(matrices["regression"] != 0, axis=1)) | _has_free(structure, "regression")
+    measured = np.any(matrices["loading"] != 0, axis=1) | _has_free(structure, "loading")
+    found: dict[str, float] = {}
+    for i, name in enumerate(structure.observed):
+        if name in inner:
+            if predicted[inner[name]]:
+                found[name] = _share(matrices["psi"][inner[name], inner[name]], total[i])
+        elif measured[i]:
+            found[name] = _share(matrices["theta"][i, i], total[i])
+    for i, name in enumerate(structure.eta[: structure.n_latent]):
+        if predicted[i]:
+            found[name] = _share(matrices["psi"][i, i], phi[i])
+    return found
+
+
+def _share(residual: float, variance: float) -> float:
+    return float(1 - residual / variance) if residual >= 0 and variance > 0 else np.nan
+
+
+def _has_free(structure: Structure, matrix: str) -> NDArray[np.bool_]:
+    has = np.zeros(structure.template[matrix].shape[0], dtype=bool)
+    has[structure.cells[matrix].row] = True
+    return has

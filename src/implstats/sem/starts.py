@@ -1,0 +1,134 @@
+"""Start values: near enough for scoring to find the optimum, never trusted further.
+
+A factor's variance in the metric of its first (marker) indicator r is the median over pairs of other
+indicators i, j of s_ri s_rj / s_ij, the triad of Spearman; loadings follow as s_ir / var. Residual variances
+start at half the sample variance, intercepts at the means, regressions at zero. A second, plainer start has
+equal loadings; it is tried when the first does not lead to an optimum.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from implstats.sem.matrices import Structure
+from implstats.sem.ml import SampleMoments, inverse_and_log_det
+from implstats.sem.moments import implied_moments
+from implstats.sem.table import ParameterTable, Row
+
+Array = NDArray[np.float64]
+
+
+def start_values(table: ParameterTable, structure: Structure, sample: SampleMoments) -> list[Array]:
+    """Return start vectors, each of shape (q,), best guess first, all with a positive definite Sigma.
+
+    An empty list means that none could be found; then the model needs ``start()``.
+    """
+    position = {name: i for i, name in enumerate(structure.observed)}
+    found = []
+    for plain in (False, True):
+        theta = _fill(table, sample, position, plain=plain)
+        repaired = _make_positive(table, structure, theta)
+        if repaired is not None:
+            found.append(repaired)
+    return found
+
+
+def _fill(table: ParameterTable, sample: SampleMoments, position: dict[str, int], *, plain: bool) -> Array:
+    theta = np.zeros(table.n_free)
+    variances: dict[str, float] = {}
+    for latent in table.names.latent:
+        loadings = [row for row in table.rows if row.op == "=~" and row.lhs == latent]
+        variances[latent] = _fill_factor(theta, table, loadings, sample.cov, position, plain=plain)
+    for row in table.rows:
+        if not row.free or row.op == "=~":
+            continue
+        at = row.free - 1
+        if row.op == "~~" and row.lhs == row.rhs:
+            own = position.get(row.lhs)
+            theta[at] = (
+                variances[row.lhs] if own is None else _residual_start(sample.cov[own, own], row, table)
+            )
+        elif row.op == "~~" and row.lhs in table.names.x and row.rhs in table.names.x:
+            theta[at] = sample.cov[position[row.lhs], position[row.rhs]]
+        elif row.op == "~1" and row.lhs in position:
+            theta[at] = sample.mean[position[row.lhs]]
+    for row in table.rows:
+        if row.free and row.start is not None:
+            theta[row.free - 1] = row.start
+    return theta
+
+
+def _residual_start(variance: float, row: Row, table: ParameterTable) -> float:
+    return variance if row.lhs in table.names.x else 0.5 * variance
+
+
+def _fill_factor(
+    theta: Array,
+    table: ParameterTable,
+    loadings: list[Row],
+    cov: Array,
+    position: dict[str, int],
+    *,
+    plain: bool,
+) -> float:
+    """Set a factor's loadings; return the start of its variance."""
+    observed = [row for row in loadings if row.rhs in position]
+    for row in loadings:
+        if row.free and row.rhs not in position:
+            theta[row.free - 1] = 1.0 if any(other.fixed for other in loadings) else 0.7
+    if not observed:
+        return 0.3
+    marker = next((row for row in observed if row.fixed), None)
+    first = marker or observed[0]
+    ref = position[first.rhs]
+    common = 0.5 * cov[ref, ref] if plain else _triad(cov, ref, [position[row.rhs] for row in observed])
+    if marker is not None and marker.fixed is not None:
+        variance, loading = common / marker.fixed**2, marker.fixed
+    else:
+        variance = _fixed_variance(table, first.lhs)
+        loading = float(np.sqrt(common / variance))
+    for row in observed:
+        if row.free:
+            own = position[row.rhs]
+            guess = cov[own, ref] / (loading * variance) if own != ref else loading
+            theta[row.free - 1] = np.sqrt(0.5 * cov[own, own] / variance) if plain else guess
+    return variance
+
+
+def _fixed_variance(table: ParameterTable, latent: str) -> float:
+    fixed = [row.fixed for row in table.rows if row.op == "~~" and row.lhs == row.rhs == latent]
+    return fixed[0] if fixed and fixed[0] is not None and fixed[0] > 0 else 1.0
+
+
+def _triad(cov: Array, ref: int, indicators: list[int]) -> float:
+    """Variance that the marker shares with the factor, kept between 10 % and 90 % of its variance."""
+    others = [i for i in dict.fromkeys(indicators) if i != ref]
+    ratios = []
+    for a, i in enumerate(others):
+        for j in others[a + 1 :]:
+            if abs(cov[i, j]) > 0.05 * np.sqrt(cov[i, i] * cov[j, j]):
+                ratios.append(cov[ref, i] * cov[ref, j] / cov[i, j])
+    value = float(np.median(ratios)) if ratios else 0.5 * cov[ref, ref]
+    return float(np.clip(value, 0.1 * cov[ref, ref], 0.9 * cov[ref, ref]))
+
+
+def _make_positive(table: ParameterTable, structure: Structure, theta: Array) -> Array | None:
+    """Shrink loadings, regressions and covariances until Sigma is positive definite."""
+    shrinks = np.zeros(len(theta), dtype=bool)
+    for row in table.rows:
+        if (
+            row.free
+            and row.start is None
+            and (row.op in ("=~", "~") or (row.op == "~~" and row.lhs != row.rhs))
+        ):
+            shrinks[row.free - 1] = True
+    for _ in range(20):
+        try:
+            cov = implied_moments(structure, theta).cov
+        except np.linalg.LinAlgError:
+            cov = np.zeros((1, 1))
+        if np.all(np.isfinite(cov)) and inverse_and_log_det(cov) is not None:
+            return theta
+        theta = np.where(shrinks, 0.7 * theta, theta)
+    return None

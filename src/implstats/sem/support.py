@@ -1,0 +1,48 @@
+"""Parts of lavaan's language that are read but not fitted by this version: each refused by name."""
+
+from __future__ import annotations
+
+from implstats.errors import NotSupportedError
+from implstats.sem.syntax import ModelText
+
+_OPERATORS = {
+    "<~": "a composite ('<~') is not estimated; compute the composite score as a column, or use '=~'",
+    "|": "thresholds ('|') need ordered items, which are not fitted; leave the thresholds out and treat "
+    "items as numbers",
+    "~*~": "response scales ('~*~') need ordered items, which are not fitted; leave them out",
+}
+_EXPRESSIONS = {
+    "==": "constraint '{text}' is not done; give parameters that should be equal one label, as in 'a*x1 "
+    "+ a*x2'",
+    "<": "inequality '{text}' is not done; fit without it and look whether the estimate already obeys",
+    ">": "inequality '{text}' is not done; fit without it and look whether the estimate already obeys",
+}
+
+
+def refuse_unsupported(text: ModelText) -> None:
+    """Raise :class:`NotSupportedError` with everything in the model that this version does not fit."""
+    problems = [
+        f"block '{heading}' is not done; write the model of one block without the heading"
+        for heading in text.blocks
+    ]
+    problems += [
+        f"line {term.line}, '{term.lhs} {term.op} {term.rhs}': {_OPERATORS[term.op]}"
+        for term in text.terms
+        if term.op in _OPERATORS
+    ]
+    problems += [
+        f"line {e.line}: " + _EXPRESSIONS[e.op].format(text=f"{e.lhs} {e.op} {e.rhs}")
+        for e in text.expressions
+        if e.op in _EXPRESSIONS
+    ]
+    for term in text.terms:
+        if any(len(modifier.values) > 1 for modifier in term.modifiers):
+            problems.append(
+                f"line {term.line}, '{term.lhs} {term.op} {term.rhs}': c() gives one value a group, and "
+                "groups are "
+                "not fitted; write one value"
+            )
+    if problems:
+        raise NotSupportedError(
+            "Not done by this version of implstats:\n" + "\n".join(f"  {p}" for p in problems)
+        )

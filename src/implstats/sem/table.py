@@ -1,0 +1,316 @@
+"""The parameter table: the one representation of a model, with lavaan's defaults and row order.
+
+Rows in order: what the user wrote; then, unless ``kind="lavaan"``, residual variances of observed variables
+(exogenous ones apart), variances of latent variables, covariances of exogenous latent variables and of
+outcomes that predict nothing; then moments of exogenous observed variables; then intercepts, if means are
+modelled; then the definitions. Defaults after Rosseel (2012, section 3 and appendix).
+"""
+
+from __future__ import annotations
+
+import ast
+from collections import Counter
+from dataclasses import dataclass, field
+
+from implstats.sem.defined import names_in, parse_definition, unknown_label_message
+from implstats.sem.names import Names, find_names
+from implstats.sem.options import Options
+from implstats.sem.support import refuse_unsupported
+from implstats.sem.syntax import ModelText, ModelTextError, Term
+
+
+@dataclass(slots=True)
+class Row:
+    """One parameter.
+
+    Attributes
+    ----------
+    lhs, op, rhs : str
+        What it is; ``op`` is one of ``=~ ~ ~~ ~1 :=``.
+    user : bool
+        Written by the user, not added by a default.
+    fixed : float or None
+        The fixed value; ``None`` for a free parameter and for sample moments (``exo``).
+    exo : bool
+        Fixed at the sample moment of exogenous observed variables.
+    free : int
+        Number of the free parameter from 1, 0 when fixed; parameters with one label share a number.
+    label : str
+    start : float or None
+        Start value asked for.
+    line : int
+        Line of the model text, 0 for a default.
+    group, level : int
+        From 1.
+    """
+
+    lhs: str
+    op: str
+    rhs: str
+    user: bool = False
+    fixed: float | None = None
+    exo: bool = False
+    free: int = 0
+    label: str = ""
+    start: float | None = None
+    line: int = 0
+    group: int = 1
+    level: int = 1
+
+    @property
+    def name(self) -> str:
+        """The parameter in words, such as ``"f =~ x1"``."""
+        return f"{self.lhs} ~ 1" if self.op == "~1" else f"{self.lhs} {self.op} {self.rhs}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Definition:
+    """A ``:=`` row: its name, its text without blanks and its checked tree."""
+
+    name: str
+    text: str
+    tree: ast.expr
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ParameterTable:
+    """A whole model.
+
+    Attributes
+    ----------
+    rows : tuple of Row
+        All parameters but the defined ones.
+    definitions : tuple of Definition
+    names : Names
+    means : bool
+        Whether means are modelled.
+    n_free : int
+        Free parameters, shared ones counted once.
+    notes : tuple of (str, str)
+        Name and sentence of whatever the reader should know about the defaults taken.
+    """
+
+    rows: tuple[Row, ...]
+    definitions: tuple[Definition, ...]
+    names: Names
+    means: bool
+    n_free: int
+    notes: tuple[tuple[str, str], ...] = field(default=())
+
+    def free_names(self) -> list[str]:
+        """Return a readable name for each free parameter: its label, else its first row's name."""
+        found: dict[int, str] = {}
+        for row in self.rows:
+            if row.free and row.free not in found:
+                found[row.free] = row.name
+        return [found[k] for k in range(1, self.n_free + 1)]
+
+
+def build_table(text: ModelText, options: Options) -> ParameterTable:
+    """Return the parameter table of a model text under the given options.
+
+    Raises
+    ------
+    ModelTextError
+        Contradictions, all at once.
+    NotSupportedError
+        Parts of the language that this version does not fit.
+    """
+    refuse_unsupported(text)
+    problems: list[str] = []
+    names = find_names(text.terms)
+    user = _user_rows(text.terms, problems)
+    means = (
+        bool(options.meanstructure) or options.kind == "growth" or any(r.op == "~1" for r in user.values())
+    )
+    if options.meanstructure is False and means:
+        problems.append(
+            "meanstructure is switched off, but the model has intercepts; leave one of the two out"
+        )
+    rows = dict(user)
+    for row in _default_rows(names, options, means):
+        rows.setdefault(_key(row.lhs, row.op, row.rhs), row)
+    table = list(rows.values())
+    _fix_by_default(table, names, options)
+    _apply_modifiers(table, text.terms, problems)
+    _share_labels(table, problems)
+    definitions = _definitions(text, table, problems)
+    if problems:
+        raise ModelTextError("The model", problems)
+    n_free = _number(table)
+    return ParameterTable(
+        rows=tuple(table), definitions=definitions, names=names, means=means, n_free=n_free,
+        notes=_notes(names, options),
+    )  # fmt: skip
+
+
+def _key(lhs: str, op: str, rhs: str) -> tuple[str, str, str]:
+    return (rhs, op, lhs) if op == "~~" and rhs < lhs else (lhs, op, rhs)
+
+
+def _user_rows(terms: tuple[Term, ...], problems: list[str]) -> dict[tuple[str, str, str], Row]:
+    rows: dict[tuple[str, str, str], Row] = {}
+    for term in terms:
+        key = _key(term.lhs, term.op, term.rhs)
+        row = Row(term.lhs, term.op, term.rhs, user=True, line=term.line)
+        if term.op in ("=~", "~") and term.lhs == term.rhs:
+            problems.append(f"line {term.line}: '{term.lhs}' stands on both sides of '{term.op}'")
+        old = rows.get(key)
+        if old is not None and not term.modifiers:
+            problems.append(
+                f"line {term.line}: '{row.name}' stands in the model already (line {old.line}); write it once"
+            )
+        rows.setdefault(key, row)
+    return rows
+
+
+def _pairs(names: tuple[str, ...], *, diagonal: bool) -> list[tuple[str, str]]:
+    return [(a, b) for i, a in enumerate(names) for b in names[i if diagonal else i + 1 :]]
+
+
+def _default_rows(names: Names, options: Options, means: bool) -> list[Row]:
+    x = set(names.x)
+    rows: list[Row] = []
+    if options.automatic:
+        modelled = [v for v in names.observed if v not in x]
+        rows += [Row(v, "~~", v) for v in (*modelled, *names.latent)]
+        rows += [Row(a, "~~", b) for a, b in _pairs(names.latent_x, diagonal=False)]
+        rows += [Row(a, "~~", b) for a, b in _pairs((*names.latent_y, *names.observed_y), diagonal=False)]
+    rows += [Row(a, "~~", b, exo=options.fixed_x) for a, b in _pairs(names.x, diagonal=True)]
+    if means:
+        rows += [Row(v, "~1", "", exo=options.fixed_x and v in x) for v in names.observed]
+        rows += [Row(v, "~1", "") for v in names.latent]
+    return rows
+
+
+def _fix_by_default(rows: list[Row], names: Names, options: Options) -> None:
+    """Scale latent variables; fix lone residuals, orthogonal covariances and unmentioned means."""
+    latent = set(names.latent)
+    single = _single_indicators(rows) if options.automatic else set()
+    scaled: set[str] = set()
+    for row in rows:
+        if row.op == "=~":
+            if options.automatic and not options.std_lv and row.lhs not in scaled:
+                row.fixed = 1.0
+            scaled.add(row.lhs)
+        elif row.op == "~~" and row.lhs == row.rhs:
+            if options.std_lv and row.lhs in latent:
+                row.fixed = 1.0
+            if not row.user and row.lhs in single:
+                row.fixed = 0.0
+        elif (
+            row.op == "~~" and not row.user and options.orthogonal and row.lhs in latent and row.rhs in latent
+        ):
+            row.fixed = 0.0
+        elif row.op == "~1" and not row.user and not row.exo:
+            is_free = options.free_latent_means if row.lhs in latent else options.free_observed_means
+            row.fixed = None if is_free else 0.0
+
+
+def _single_indicators(rows: list[Row]) -> set[str]:
+    """Indicators that are alone in measuring their latent variable and measure no other."""
+    loadings = [row for row in rows if row.op == "=~"]
+    per_latent = Counter(row.lhs for row in loadings)
+    per_indicator = Counter(row.rhs for row in loadings)
+    return {row.rhs for row in loadings if per_latent[row.lhs] == 1 and per_indicator[row.rhs] == 1}
+
+
+def _apply_modifiers(rows: list[Row], terms: tuple[Term, ...], problems: list[str]) -> None:
+    index = {_key(row.lhs, row.op, row.rhs): row for row in rows if row.user}
+    said: dict[tuple[int, str], object] = {}
+    for term in terms:
+        row = index[_key(term.lhs, term.op, term.rhs)]
+        for modifier in term.modifiers:
+            kind = "value" if modifier.kind in ("fix", "free") else modifier.kind
+            value = modifier.values[0]
+            before = said.setdefault((id(row), kind), value)
+            if before != value:
+                problems.append(
+                    f"line {term.line}: '{row.name}' is given two {kind}s, {_spell(before)} and "
+                    f"{_spell(value)}; keep one"
+                )
+            elif kind == "value":
+                row.fixed = None if value is None else float(value)
+            elif kind == "start":
+                row.start = float(value)  # type: ignore[arg-type]
+            else:
+                row.label = str(value)
+
+
+def _spell(value: object) -> str:
+    return "NA (free)" if value is None else f"{value:g}" if isinstance(value, float) else f"'{value}'"
+
+
+def _share_labels(rows: list[Row], problems: list[str]) -> None:
+    """Parameters with one label are one parameter; where one of them is fixed, all are."""
+    for label in {row.label for row in rows if row.label}:
+        same = [row for row in rows if row.label == label]
+        values = {row.fixed for row in same if row.fixed is not None}
+        if len(values) > 1:
+            places = " and ".join(f"'{row.name}' at {row.fixed:g}" for row in same if row.fixed is not None)
+            problems.append(
+                f"label '{label}' makes parameters equal that are fixed at different values: {places}"
+            )
+        elif values:
+            for row in same:
+                row.fixed = next(iter(values))
+
+
+def _number(rows: list[Row]) -> int:
+    numbers: dict[str, int] = {}
+    count = 0
+    for row in rows:
+        if row.exo or row.fixed is not None:
+            continue
+        if row.label and row.label in numbers:
+            row.free = numbers[row.label]
+            continue
+        count += 1
+        row.free = count
+        if row.label:
+            numbers[row.label] = count
+    return count
+
+
+def _definitions(text: ModelText, rows: list[Row], problems: list[str]) -> tuple[Definition, ...]:
+    known = {row.label for row in rows if row.label}
+    found: list[Definition] = []
+    for expression in text.expressions:
+        try:
+            tree = parse_definition(expression.rhs, name=expression.lhs)
+        except ModelTextError as error:
+            problems.extend(f"line {expression.line}: {problem}" for problem in error.problems)
+            continue
+        unknown = sorted(names_in(tree) - known)
+        problems.extend(
+            f"line {expression.line}: {unknown_label_message(expression.lhs, label, known)}"
+            for label in unknown
+        )
+        if expression.lhs in known:
+            problems.append(
+                f"line {expression.line}: '{expression.lhs}' is a label already; name the definition "
+                "otherwise"
+            )
+        known.add(expression.lhs)
+        text_without_blanks = "".join(expression.rhs.split())
+        found.append(Definition(name=expression.lhs, text=text_without_blanks, tree=tree))
+    return tuple(found)
+
+
+def _notes(names: Names, options: Options) -> tuple[tuple[str, str], ...]:
+    notes = []
+    if names.x_mentioned:
+        notes.append((
+            "exogenous",
+            f"The model mentions a (co)variance or intercept of {', '.join(names.x_mentioned)}, so these "
+            "predictors "
+            "are modelled as random and their moments count as parameters.",
+        ))  # fmt: skip
+    if names.x and not options.fixed_x:
+        notes.append((
+            "exogenous",
+            f"Under {options.estimator} the predictors {', '.join(names.x)} are treated as random: their "
+            "moments "
+            "count as parameters; estimates and degrees of freedom are those of fixed predictors.",
+        ))  # fmt: skip
+    return tuple(notes)
