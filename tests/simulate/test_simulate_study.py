@@ -100,7 +100,7 @@ def test_item_missingness_has_the_share_of_the_design(default_study) -> None:
     answers = pd.concat(default_study.waves.values())[ITEMS].to_numpy()
     cells = answers.size
     for share, found in (
-        (0.012, np.isnan(answers)), (0.015, answers == 9), (0.005, answers == 99),
+        (0.005, np.isnan(answers)), (0.008, answers == 9), (0.003, answers == 99),
     ):  # fmt: skip
         assert found.mean() == pytest.approx(share, abs=4 * np.sqrt(share / cells))
 

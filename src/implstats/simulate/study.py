@@ -65,9 +65,9 @@ class Design:
     leaving_pull: float = 0.5
     nonresponse: float = 0.18
     careless: float = 0.02
-    blank: float = 0.012
-    dont_know: float = 0.015
-    not_relevant: float = 0.005
+    blank: float = 0.005
+    dont_know: float = 0.008
+    not_relevant: float = 0.003
     supervisors: int = 90
     regions: int = 6
 

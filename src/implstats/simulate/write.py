@@ -6,14 +6,12 @@ Every file goes to a temporary name first and is then put in place, so a broken 
 from __future__ import annotations
 
 import json
-import os
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 
 from implstats.errors import UsageError
+from implstats.results.files import replacing, write_text
 from implstats.simulate.study import SUPERVISOR_YEAR, SyntheticStudy
 
 NOMINAL = ("lopenr", "institusjon", "kjonn", "rolle", "veilnr", "region")
@@ -47,8 +45,8 @@ def write_study(study: SyntheticStudy, folder: Path, *, force: bool = False) -> 
         study.supervisors, folder / f"veiledere_{SUPERVISOR_YEAR}.sav", study=study,
         title=f"SYNTHETIC supervisor survey {SUPERVISOR_YEAR}",
     )  # fmt: skip
-    _replace(folder / "README.md", lambda path: path.write_text(readme_text(study), encoding="utf-8"))
-    _replace(folder / "truth.json", lambda path: path.write_text(truth_text(study), encoding="utf-8"))
+    write_text(folder / "README.md", readme_text(study))
+    write_text(folder / "truth.json", truth_text(study))
     return paths
 
 
@@ -57,11 +55,10 @@ def write_sav(frame: pd.DataFrame, path: Path, *, study: SyntheticStudy, title: 
     import pyreadstat
 
     columns = list(frame.columns)
-
-    def write(target: Path) -> None:
+    with replacing(path) as temporary:
         pyreadstat.write_sav(
             frame,
-            str(target),
+            str(temporary),
             file_label=title,
             column_labels={name: study.labels["variables"][name] for name in columns},
             variable_value_labels={n: v for n, v in study.labels["values"].items() if n in columns},
@@ -71,19 +68,11 @@ def write_sav(frame: pd.DataFrame, path: Path, *, study: SyntheticStudy, title: 
             row_compress=True,
         )
 
-    _replace(path, write)
-
 
 def _measure(name: str) -> str:
     if name in NOMINAL:
         return "nominal"
     return "scale" if name in COUNTS else "ordinal"
-
-
-def _replace(path: Path, write: Callable[[Path], Any]) -> None:
-    temporary = path.with_name(f".{path.name}.part")
-    write(temporary)
-    os.replace(temporary, path)
 
 
 def truth_text(study: SyntheticStudy) -> str:
