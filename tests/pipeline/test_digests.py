@@ -64,3 +64,18 @@ def test_an_edit_changes_the_digest(monkeypatch: pytest.MonkeyPatch, tmp_path) -
 def test_a_value_digest_sees_values_and_not_their_order() -> None:
     assert value_digest({"a": [1, 2], "b": None}) == value_digest({"b": None, "a": [1, 2]})
     assert value_digest({"a": [1, 2]}) != value_digest({"a": [2, 1]})
+
+
+def test_every_import_of_the_package_is_of_the_form_that_digests_follow() -> None:
+    import ast
+
+    for path in SOURCE.rglob("*.py"):
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        followed = set(digest._import_names(path, 0))
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Import):
+                assert not any(alias.name.split(".")[0] == "implstats" for alias in node.names), path
+            elif isinstance(node, ast.ImportFrom) and node.module and node.module.startswith("implstats."):
+                assert {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)} <= followed, (
+                    path
+                )
