@@ -56,7 +56,7 @@ def _run(options: argparse.Namespace) -> None:
     module, function = address.split(":")
     stage = getattr(importlib.import_module(module), function)
     from implstats.pipeline.context import open_study
-    from implstats.pipeline.parts import write_json
+    from implstats.pipeline.files import write_json
 
     imported = time.perf_counter()
     context = open_study(options.study, root=options.root.resolve())

@@ -8,20 +8,9 @@ from typing import Any
 
 import pandas as pd
 
+from implstats.pipeline.files import write_json, write_parquet
 from implstats.questions.base import Answer, Entry, NamedCheck
 from implstats.results import Check, frame_to_rows, rows_to_frame
-from implstats.results.files import replacing, write_text
-
-
-def write_parquet(path: Path, frame: pd.DataFrame) -> None:
-    """Write a frame, whole or not at all."""
-    with replacing(path) as temporary:
-        frame.to_parquet(temporary, index=False)
-
-
-def write_json(path: Path, value: Any) -> None:
-    """Write JSON, whole or not at all."""
-    write_text(path, json.dumps(value, ensure_ascii=False, indent=1) + "\n")
 
 
 def write_answer(rows_path: Path, answer: Answer) -> None:

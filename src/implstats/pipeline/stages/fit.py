@@ -12,7 +12,8 @@ from implstats import (
 )
 from implstats.pipeline.context import Context
 from implstats.pipeline.parts import write_answer
-from implstats.questions import Scored, answer_questions
+from implstats.questions.answer import answer_questions
+from implstats.questions.base import Scored
 
 
 def run(context: Context, table: str) -> None:

@@ -9,7 +9,7 @@ import pandas as pd
 from implstats.ingest import ingest_study
 from implstats.ingest.records import IngestedTable
 from implstats.pipeline.context import Context
-from implstats.pipeline.parts import write_json, write_parquet
+from implstats.pipeline.files import write_json, write_parquet
 from implstats.results.files import replacing
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pandas as pd
 
 from implstats.pipeline.context import Context
-from implstats.pipeline.parts import write_answer, write_parquet
+from implstats.pipeline.files import write_parquet
+from implstats.pipeline.parts import write_answer
 from implstats.questions.describe import describe_table
 from implstats.scales import score_table
 

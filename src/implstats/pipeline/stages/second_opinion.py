@@ -9,7 +9,8 @@ from __future__ import annotations
 from implstats.pipeline.context import Context
 from implstats.pipeline.parts import write_answer
 from implstats.pipeline.stages.fit import scored_tables
-from implstats.questions import Answer, NamedCheck, answer_questions
+from implstats.questions.answer import answer_questions
+from implstats.questions.base import Answer, NamedCheck
 
 CHECK_NAME = "second_opinion"
 
