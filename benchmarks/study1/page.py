@@ -9,6 +9,8 @@ CAVEAT = """\
 The R script ends with its numbers. The workflow also asks other engines for a second opinion and writes
 tables, figures, the report and checksums. What a stage imports only when needed counts as computing. Peak
 memory is the sum over the process tree, shared pages counted in each process.
+
+lavaan stops at its default tolerance, which leaves some 1e-6 of a parameter's size undecided.
 """
 
 

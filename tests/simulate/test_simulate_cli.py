@@ -44,6 +44,13 @@ def test_writes_all_files_and_refuses_to_overwrite_them(tmp_path) -> None:
     assert again.exit_code == 0
 
 
+def test_waves_of_another_study_are_not_left_among_the_new_ones(tmp_path) -> None:
+    call = [str(tmp_path), "--institutions", "2", "--waves"]
+    assert CliRunner().invoke(simulate, [*call, "2"], catch_exceptions=False).exit_code == 0
+    with pytest.raises(UsageError, match=r"ansatte_2012\.sav"):
+        CliRunner().invoke(simulate, [*call, "1", "--force"], catch_exceptions=False)
+
+
 @pytest.mark.parametrize("option", [("--institutions", "1"), ("--waves", "0"), ("--seed", "-1")])
 def test_impossible_options_are_wrong_usage(tmp_path, option) -> None:
     result = CliRunner().invoke(simulate, [str(tmp_path / "x"), *option])

@@ -61,6 +61,8 @@ def measure_of(construct: Construct) -> Measure:
         one = np.ones(1)
         return Measure(base=DOSE_CENTRE * one, slope=DOSE_SPREAD * one, noise=0.0 * one, minimum=0,
                        maximum=DOSE_MAXIMUM)  # fmt: skip
+    if not construct.loadings:
+        raise ValueError(f"'{construct.name}' has no items, so it has no score")
     loadings = np.array(construct.loadings)
     shifts = np.array([shift_of(k) for k in range(len(loadings))])
     return Measure(

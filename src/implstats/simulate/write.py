@@ -30,7 +30,7 @@ def write_study(study: SyntheticStudy, folder: Path, *, force: bool = False) -> 
     Raises
     ------
     UsageError
-        If a file is already there and ``force`` is not set.
+        If a file is already there and ``force`` is not set, or if the folder holds waves of another study.
     """
     paths = [folder / name for name in study_files(study)]
     present = [path.name for path in paths if path.exists()]
@@ -38,7 +38,12 @@ def write_study(study: SyntheticStudy, folder: Path, *, force: bool = False) -> 
         raise UsageError(
             f"{folder} already holds {', '.join(present)}. Choose another folder, or overwrite with --force."
         )
-    folder.mkdir(parents=True, exist_ok=True)
+    strange = sorted(p.name for p in folder.glob("ansatte_*.sav") if p not in paths)
+    if strange:
+        raise UsageError(
+            f"{folder} holds waves that this study does not have: {', '.join(strange)}. "
+            "Move them away or choose another folder, so that two studies do not mix."
+        )
     for year, frame in study.waves.items():
         write_sav(frame, folder / f"ansatte_{year}.sav", study=study, title=f"SYNTHETIC staff survey {year}")
     write_sav(
