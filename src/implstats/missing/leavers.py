@@ -127,7 +127,7 @@ def compare_leavers(
         raise DataError(f"Wave '{first_wave}' is the last one, so nobody can leave after it.")
     later = seen[:, start + 1 :]
     stays = {"last": later[:, -1], "all": later.all(axis=1), "any": later.any(axis=1)}[stayed]
-    first = frame[frame[wave] == first_wave].drop_duplicates(person).set_index(person).reindex(persons)
+    first = _first_rows(frame, first_wave, person=person, wave=wave).reindex(persons)
     present = seen[:, start]
     results = []
     for variable in variables:
@@ -190,6 +190,18 @@ def _why_not(leavers: np.ndarray, stayers: np.ndarray) -> str:
     if np.ptp(leavers) == 0 and np.ptp(stayers) == 0:
         return "the variable is constant among leavers and among stayers"
     return ""
+
+
+def _first_rows(frame: pd.DataFrame, first_wave: Any, *, person: str, wave: str) -> pd.DataFrame:
+    """Return the first wave's rows by person, each of whom may have one."""
+    first = frame[(frame[wave] == first_wave) & frame[person].notna()].set_index(person)
+    repeated = int(first.index[first.index.duplicated()].nunique())
+    if repeated:
+        raise DataError(
+            f"{repeated} person(s) have several rows at wave '{first_wave}', so their first-wave value is not "
+            "defined. Keep one row a person and wave."
+        )
+    return first
 
 
 def _check_numeric(frame: pd.DataFrame, variables: Sequence[str]) -> None:
