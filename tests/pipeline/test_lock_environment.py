@@ -15,12 +15,9 @@ from implstats.pipeline.lock import study_lock
 
 
 def test_a_second_run_of_the_same_study_is_refused(tmp_path: Path) -> None:
-    with (
-        study_lock(tmp_path / "small" / ".lock"),
-        pytest.raises(DataError, match="'small' is being run already"),
-    ):
-        with study_lock(tmp_path / "small" / ".lock"):
-            pass
+    lock = tmp_path / "small" / ".lock"
+    with study_lock(lock), pytest.raises(DataError, match="'small' is being run already"), study_lock(lock):
+        pass
 
 
 def test_the_lock_is_free_again_after_its_holder_was_killed(tmp_path: Path) -> None:
