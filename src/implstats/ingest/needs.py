@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 # Fields of a question that name variables.
 _FIELDS = ("outcome", "predictors", "covariates", "moderators", "variables")
 _QUOTED = re.compile(r"'[^']*'|\"[^\"]*\"")
-_NAME = re.compile(r"(?<![\w.])[A-Za-z_][\w.]*(?!\w|\s*[(=])")
+# Atomic (*+), so that "np" is not found inside "np.log(".
+_NAME = re.compile(r"(?<![\w.])[A-Za-z_][\w.]*+(?!\s*[(=])")
 _FORMULA_WORDS = {"True", "False", "None"}
 
 

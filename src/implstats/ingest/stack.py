@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
 from implstats.ingest.codes import code_text
@@ -22,6 +23,9 @@ if TYPE_CHECKING:
 
     from implstats.study.models import Source, Table
 
+# Files in which people see a header as the first row, and the first person in the second.
+WITH_HEADER_ROW = frozenset({".csv", ".tsv", ".txt", ".xlsx"})
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stack:
@@ -34,7 +38,7 @@ class Stack:
     wave_key : Series
         Text of each row's wave as it stands in the data, declared or not; missing without waves.
     file, row : Series
-        Source file of each row and its number in that file, from 1, the header not counted.
+        Source file of each row and its number in that file; the header of a text file is row 1.
     renamed : dict
         Raw columns that gave way to a canonical one, with their new names.
     issues : tuple of Issue
@@ -96,7 +100,8 @@ def _canonical(table: Table, source: Source, raw: RawFile) -> pd.DataFrame:
     import pandas as pd
 
     frame = raw.frame
-    found = pd.DataFrame({"file": source.file, "row": range(1, len(frame) + 1)})
+    first = 2 if PurePosixPath(source.file).suffix.lower() in WITH_HEADER_ROW else 1
+    found = pd.DataFrame({"file": source.file, "row": range(first, len(frame) + first)})
     columns = column_list(table.person)
     found["person"] = (
         joined_ids(frame, columns).to_numpy() if columns else pd.Series(index=found.index, dtype="str")

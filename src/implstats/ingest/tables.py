@@ -139,7 +139,8 @@ def _read_sources(
         if not len(raw.frame):
             problems.append(f"{source.file}: has a header but no rows")
     if problems:
-        problems += _other_columns(raws, needs, ids=ids)
+        if len(raws) == len(table.sources):
+            problems += _other_columns(raws, needs, ids=ids)
         raise IngestError(f"tables.{name}", problems)
     return raws
 
@@ -147,10 +148,10 @@ def _read_sources(
 def _other_columns(
     raws: Sequence[tuple[Source, RawFile]], needs: Mapping[str, str], *, ids: Sequence[str]
 ) -> list[str]:
-    """Columns that no readable file has are told together with the files' own problems."""
+    """Columns that no file has are told together with the files' own problems, if all files could be read."""
     files = {source.file: list(raw.frame.columns) for source, raw in raws}
     others = {column: place for column, place in needs.items() if column not in ids}
-    found = validate.check_columns(others, files) if files else []
+    found = validate.check_columns(others, files)
     return [issue.line() for issue in found if issue.status == "stop"]
 
 

@@ -22,7 +22,7 @@ Scalar = int | float | str
 class Closed(BaseModel):
     """Base of every part of the study file: unknown fields are refused, values are frozen."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, str_strip_whitespace=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, str_strip_whitespace=True, allow_inf_nan=False)
 
 
 class StudyInfo(Closed):
@@ -42,7 +42,8 @@ class Source(Closed):
 
     file: str = Field(
         min_length=1,
-        description="Path from the project folder; .sav .zsav .por .dta .sas7bdat .xlsx .csv .tsv .txt",
+        description="Path from the project folder; .sav .zsav .por .dta .sas7bdat .xlsx .csv .tsv .txt "
+        ".parquet",
     )
     wave: WaveValue | None = Field(
         None, description="Wave of every row of this file; leave out when the file has a wave column."
@@ -65,7 +66,8 @@ class Source(Closed):
     )
     user_missing: dict[Column, list[Scalar]] = Field(
         default_factory=dict,
-        description="Codes that mean 'no answer', by variable; '*' for all. Codes declared inside .sav files are kept without this.",
+        description="Codes that mean 'no answer', by variable; '*' for all but identifiers. "
+        "Codes declared inside .sav files are known without this.",
     )
 
     @field_validator("file")
@@ -89,7 +91,8 @@ class Waves(Closed):
 
     variable: Column | None = Field(
         None,
-        description="Column that holds the wave in stacked files; leave out when each source has its own wave.",
+        description="Column that holds the wave in stacked files; leave out when each source has its "
+        "own wave.",
     )
     unit: str = Field("wave", description="Unit of time, such as 'year' or 'month'.")
     values: list[Wave] = Field(min_length=1)
@@ -127,14 +130,16 @@ class Table(Closed):
     sources: list[Source] = Field(min_length=1)
     person: Column | list[Column] | None = Field(
         None,
-        description="Column(s) that identify a person across waves; left out, every row is a person (only without waves).",
+        description="Column(s) that identify a person across waves; left out, every row is a person "
+        "(only without waves).",
     )
     waves: Waves | None = None
     clusters: list[Cluster] = Field(default_factory=list, description="From the lowest level to the highest.")
     variables: dict[Name, Variable] = Field(default_factory=dict)
     moves: Literal["stop", "warn"] = Field(
         "stop",
-        description="What a person found in two clusters of one level at one wave (always stop) or at different waves means.",
+        description="What a person in two clusters of one level at different waves means; two clusters "
+        "at one wave always stop.",
     )
 
     @model_validator(mode="after")
@@ -256,7 +261,8 @@ class Contextual(MixedQuestion):
     covariates: list[Name] = Field(default_factory=list)
     coding: Literal["within_between", "contextual"] = Field(
         "within_between",
-        description="within_between: centred within clusters plus cluster mean; contextual: raw value plus cluster mean.",
+        description="within_between: centred within clusters plus cluster mean; "
+        "contextual: raw value plus cluster mean.",
     )
     random_slope: list[Name] = Field(
         default_factory=list, description="Predictors whose slope differs between clusters."
@@ -315,10 +321,10 @@ class Outputs(Closed):
 
     tables: list[Literal["docx", "xlsx", "html", "tex", "csv"]] = ["docx", "xlsx", "html", "tex", "csv"]
     figures: list[Literal["svg", "pdf", "png"]] = ["svg", "pdf", "png"]
-    min_cell: int = Field(5, ge=1, description="Means and shares of fewer persons are suppressed.")
-    decimals: int = Field(2, ge=0, le=6, description="Decimals in tables; files keep full precision.")
+    min_cell: int = Field(default=5, ge=1, description="Means and shares of fewer persons are suppressed.")
+    decimals: int = Field(default=2, ge=0, le=6, description="Decimals in tables; files keep full precision.")
     second_opinion: bool = Field(
-        True, description="Refit with statsmodels and semopy where they are right, and compare."
+        default=True, description="Refit with statsmodels and semopy where they are right, and compare."
     )
 
 
@@ -347,7 +353,7 @@ class Study(Closed):
     tables: dict[Name, Table] = Field(min_length=1)
     scales: dict[Name, Scale] = Field(default_factory=dict)
     questions: list[AnyQuestion] = Field(default_factory=list)
-    outputs: Outputs = Field(default_factory=Outputs)
+    outputs: Outputs = Outputs()
     published: list[Published] = Field(default_factory=list)
 
     def default_table(self) -> str:
