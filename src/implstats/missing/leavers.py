@@ -198,8 +198,8 @@ def _first_rows(frame: pd.DataFrame, first_wave: Any, *, person: str, wave: str)
     repeated = int(first.index[first.index.duplicated()].nunique())
     if repeated:
         raise DataError(
-            f"{repeated} person(s) have several rows at wave '{first_wave}', so their first-wave value is not "
-            "defined. Keep one row a person and wave."
+            f"{repeated} person(s) have several rows at wave '{first_wave}', so which value is the first is "
+            "not defined. Keep one row a person and wave."
         )
     return first
 
