@@ -1,0 +1,194 @@
+"""Plain sentences of what each question found, written from its rows.
+
+Nothing here says that one thing causes another. A sentence gives the effect, its interval and how sure the
+degrees of freedom are; whether an effect matters is left to the reader.
+"""
+
+from __future__ import annotations
+
+from implstats.report.book import MIXED_TYPES, SEM_TYPES, Book, Question
+from implstats.report.numbers import bounded, counted, fixed, interval_text, listed, p_clause, percent
+from implstats.report.tables.mixed import DF_NAMES, level_name
+from implstats.results.rows import Row
+
+MOST_SENTENCES = 8
+NO_BREAK = "\N{NO-BREAK SPACE}"
+
+
+def question_sentences(book: Book, question: Question) -> list[str]:
+    """Return the findings of a question; none when its fit failed."""
+    found: list[str] = []
+    for analysis in book.analyses_of(question):
+        if analysis in book.failures():
+            continue
+        if question.kind == "null_model":
+            found += _levels(book, analysis)
+        elif question.kind in MIXED_TYPES:
+            found += _coefficients(book, analysis)
+        elif question.kind in SEM_TYPES:
+            found += _structure(book, analysis)
+        elif question.kind == "attrition":
+            found += _attrition(book, analysis)
+    return found
+
+
+def ci_text(row: Row, *, decimals: int, leading_zero: bool = True) -> str:
+    """Return ``95% CI [0.01, 0.09]``, or an empty string without an interval."""
+    if row.conf_low is None or row.conf_high is None or row.conf_level is None:
+        return ""
+    ends = interval_text(row.conf_low, row.conf_high, decimals=decimals, leading_zero=leading_zero)
+    return f"{100 * row.conf_level:g}% CI {ends}"
+
+
+def _levels(book: Book, analysis: str) -> list[str]:
+    """Return what share of the variance lies at each level."""
+    rows = book.select(analysis, block="icc", quantity="icc")
+    outcome = next((r.unit for r in book.select(analysis, block="fixed") if r.unit), "the outcome")
+    out = []
+    for row in rows:
+        if row.estimate is None:
+            continue
+        out.append(
+            f"{percent(row.estimate)} of the variance of {outcome} lies at the level "
+            f"'{level_name(book, row.level)}' (ICC = {bounded(row.estimate, decimals=3)})."
+        )
+    return [*out, *_basis(rows)]
+
+
+def _basis(rows: list[Row]) -> list[str]:
+    """Return on how much the numbers rest."""
+    n_obs = max((r.n_obs for r in rows if r.n_obs is not None), default=None)
+    clusters = max((r.n_clusters for r in rows if r.n_clusters is not None), default=None)
+    methods = [DF_NAMES.get(m, m) for m in sorted({r.df_method for r in rows if r.df_method})]
+    parts = [] if n_obs is None else [counted(n_obs, "observation")]
+    if clusters is not None:
+        parts.append(f"{counted(clusters, 'cluster')} of the highest level")
+    if not parts:
+        return []
+    tail = f"; degrees of freedom: {listed(methods)}" if methods else ""
+    return [f"Based on {listed(parts)}{tail}."]
+
+
+def _coefficients(book: Book, analysis: str) -> list[str]:
+    rows = [
+        r for r in book.select(analysis, block="fixed") if r.term != "(Intercept)" and r.estimate is not None
+    ]
+    out = [_coefficient(book, row) for row in rows[:MOST_SENTENCES]]
+    if len(rows) > MOST_SENTENCES:
+        out.append(f"{len(rows) - MOST_SENTENCES} more coefficients stand in the table.")
+    return [*out, *_basis(rows)]
+
+
+def _coefficient(book: Book, row: Row) -> str:
+    """Return one coefficient as a sentence with its test."""
+    outcome, size = row.unit or "the outcome", row.estimate or 0.0
+    amount = fixed(abs(size), decimals=book.decimals)
+    term = book.term(row.term)
+    if ":" in row.term and "[" not in row.term:
+        first, *others = (book.term(part) for part in row.term.split(":"))
+        change = "larger" if size > 0 else "smaller"
+        text = f"The slope of {first} is {change} by {amount} for each unit more of {listed(others)}"
+    elif row.term == "time":
+        text = f"{outcome} {'rose' if size > 0 else 'fell'} by {amount} for each unit of time"
+    elif "[" in row.term:
+        text = (
+            f"{outcome} is {'higher' if size > 0 else 'lower'} by {amount} for {term} than for the reference"
+        )
+    else:
+        change = "higher" if size > 0 else "lower"
+        text = f"{outcome} is {change} by {amount} where {term} is one unit higher"
+    return f"{text[:1].upper() + text[1:]} ({_test(book, row)}){_openness(row)}."
+
+
+def _test(book: Book, row: Row) -> str:
+    parts = [f"b = {fixed(row.estimate or 0.0, decimals=book.decimals)}"]
+    ci = ci_text(row, decimals=book.decimals)
+    if ci:
+        parts.append(ci)
+    if row.statistic is not None and row.df is not None:
+        parts.append(f"t({fixed(row.df, decimals=1)}) = {fixed(row.statistic, decimals=2)}")
+    elif row.statistic is not None:
+        parts.append(f"z = {fixed(row.statistic, decimals=2)}")
+    if row.p_value is not None:
+        parts.append(p_clause(row.p_value))
+    return ", ".join(together(part) for part in parts)
+
+
+def together(text: str) -> str:
+    """Return text that no line break may divide."""
+    return text.replace(" ", NO_BREAK)
+
+
+def _openness(row: Row) -> str:
+    """Say when the interval leaves the direction open."""
+    if row.conf_low is None or row.conf_high is None:
+        return ", without an interval"
+    return "; the interval includes zero" if row.conf_low <= 0 <= row.conf_high else ""
+
+
+def _structure(book: Book, analysis: str) -> list[str]:
+    """Return fit, loadings or paths of a structural equation model."""
+    rows = book.select(analysis, block="parameters")
+    out = _fit(book, analysis)
+    std = [
+        abs(r.estimate)
+        for r in book.select(analysis, block="standardised")
+        if "=~" in r.term and r.estimate is not None
+    ]
+    if std:
+        low, high = (bounded(v, decimals=2) for v in (min(std), max(std)))
+        out.append(f"Standardised loadings run from {low} to {high} in size.")
+    paths = [r for r in rows if r.quantity in ("regression", "defined") and r.estimate is not None]
+    for row in paths[:MOST_SENTENCES]:
+        out.append(f"{book.parameter(row.term)}: {_test(book, row)}{_openness(row)}.")
+    if len(paths) > MOST_SENTENCES:
+        out.append(f"{len(paths) - MOST_SENTENCES} more paths stand in the table.")
+    return out
+
+
+def _fit(book: Book, analysis: str) -> list[str]:
+    rows = {r.quantity: r for r in book.select(analysis, block="fit") if r.estimate is not None}
+    parts = []
+    if "chisq" in rows and "df" in rows:
+        chisq, df = rows["chisq"].estimate or 0.0, rows["df"].estimate or 0.0
+        parts.append(f"χ²({fixed(df, decimals=0)}) = {fixed(chisq, decimals=2)}")
+    if "pvalue" in rows:
+        parts.append(p_clause(rows["pvalue"].estimate or 0.0))
+    for name in ("cfi", "tli", "rmsea", "srmr"):
+        if name in rows:
+            row = rows[name]
+            ci = ci_text(row, decimals=3, leading_zero=False)
+            value = bounded(row.estimate or 0.0, decimals=3)
+            parts.append(f"{name.upper()} = {value}" + (f" ({ci})" if ci else ""))
+    n_obs = next((r.n_obs for r in rows.values() if r.n_obs is not None), None)
+    based = f" in {counted(n_obs, 'person')}" if n_obs is not None else ""
+    name = book.name_of(analysis) if ":" in analysis else "The model"
+    shown = ", ".join(together(part) for part in parts)
+    return [f"{name} fits{based} as follows: {shown}."] if parts else []
+
+
+def _attrition(book: Book, analysis: str) -> list[str]:
+    shares = [
+        r
+        for r in book.select(analysis, block="participation", quantity="share_of_first")
+        if r.estimate is not None
+    ]
+    out = []
+    if len(shares) > 1:
+        last = shares[-1]
+        out.append(
+            f"Of the persons of {book.label('wave', shares[0].level)}, {percent(last.estimate or 0.0)} took "
+            f"part in {book.label('wave', last.level)}."
+        )
+    compared = [r for r in book.select(analysis, block="comparison") if r.estimate is not None]
+    for row in compared[:MOST_SENTENCES]:
+        size = row.estimate or 0.0
+        side = "higher" if size > 0 else "lower"
+        numbers = [ci_text(row, decimals=book.decimals)]
+        numbers += [] if row.p_value is None else [p_clause(row.p_value)]
+        out.append(
+            f"Leavers were {side} in {book.thing(row.term)} at the first wave by "
+            f"{fixed(abs(size), decimals=book.decimals)} standard deviations "
+            f"({', '.join(n for n in numbers if n)}){_openness(row)}."
+        )
+    return out

@@ -1,0 +1,140 @@
+"""Structural equation models: parameters of each question and one table of fit."""
+
+from __future__ import annotations
+
+from implstats.report.book import SEM_TYPES, Book, Question
+from implstats.report.tables.mixed import failed_body
+from implstats.report.tables.spec import (
+    Cell,
+    TableSpec,
+    cell_of,
+    headers,
+    interval_header,
+    interval_of,
+    make_table,
+    words,
+)  # fmt: skip
+from implstats.results.rows import Row
+
+PANELS = {
+    "loading": "Loadings", "regression": "Regressions", "defined": "Defined parameters",
+    "covariance": "Covariances", "variance": "Variances", "intercept": "Intercepts",
+    "threshold": "Thresholds",
+}  # fmt: skip
+
+
+def parameter_tables(book: Book, question: Question) -> list[TableSpec]:
+    """Return the parameters of a question's models with standardised values beside them."""
+    return [table for name in book.analyses_of(question) for table in _one_model(book, name)]
+
+
+def _one_model(book: Book, analysis: str) -> list[TableSpec]:
+    rows = book.select(analysis, block="parameters")
+    if not rows:
+        return []
+    if all(r.estimate is None for r in rows):
+        body = failed_body(book, analysis)
+    else:
+        std = {(r.term, r.level): r for r in book.select(analysis, block="standardised")}
+        body = _panels(book, rows, std)
+    methods = sorted({r.method for r in rows if r.method})
+    note = "Std.: both sides standardised (std.all)."
+    return [
+        make_table(
+            book,
+            name=f"parameters-{analysis.replace(':', '-')}",
+            title=book.name_of(analysis),
+            columns=headers("Parameter", "Estimate", "SE", "z", "p", interval_header(rows), "Std."),
+            rows=body,
+            note=f"Estimator: {', '.join(methods)}. {note}" if methods else note,
+            source=rows,
+        )
+    ]
+
+
+def _panels(book: Book, rows: list[Row], std: dict[tuple[str, str], Row]) -> list[list[Cell]]:
+    out: list[list[Cell]] = []
+    groups = list(dict.fromkeys(r.level for r in rows))
+    for group in groups:
+        for quantity in [*PANELS, *sorted({r.quantity for r in rows} - set(PANELS))]:
+            mine = [r for r in rows if r.quantity == quantity and r.level == group]
+            if mine:
+                heading = PANELS.get(quantity, quantity)
+                out.append([words(f"{heading} ({group})" if len(groups) > 1 and group else heading)])
+                out += [_line(book, r, std.get((r.term, r.level))) for r in mine]
+    return out
+
+
+def _line(book: Book, row: Row, std: Row | None) -> list[Cell]:
+    d = book.decimals
+    return [
+        words(book.parameter(row.term)),
+        cell_of(row, "estimate", "number", decimals=d),
+        *_uncertainty(row, d),
+        cell_of(std, "estimate", "bounded", decimals=d),
+    ]
+
+
+def _uncertainty(row: Row, decimals: int) -> list[Cell]:
+    """Return SE, z, p and interval; a parameter fixed by the model has none, and nothing is missing."""
+    if row.estimate is not None and not row.std_error:
+        return [Cell()] * 4
+    return [
+        cell_of(row, "std_error", "number", decimals=decimals),
+        cell_of(row, "statistic", "number", decimals=2),
+        cell_of(row, "p_value", "p", decimals=3),
+        interval_of(row, decimals=decimals),
+    ]
+
+
+def fit_tables(book: Book) -> list[TableSpec]:
+    """Return one table of fit: a line for each model."""
+    lines, source = [], []
+    for question in book.questions:
+        if question.kind not in SEM_TYPES:
+            continue
+        for analysis in book.analyses_of(question):
+            rows = book.select(analysis, block="fit")
+            source += rows
+            if rows:
+                lines.append(_fit_line(book.name_of(analysis), {r.quantity: r for r in rows}))
+    if not lines:
+        return []
+    columns = headers("Model", "N", "χ²", "df", "p", "CFI", "TLI", "RMSEA", "RMSEA CI", "SRMR", "AIC", "BIC")
+    return [
+        make_table(
+            book,
+            name="sem-fit",
+            title="Fit of the structural equation models",
+            columns=columns,
+            rows=lines,
+            note=_rmsea_note(source),
+            source=source,
+        )
+    ]
+
+
+def _fit_line(name: str, found: dict[str, Row]) -> list[Cell]:
+    def number(quantity: str, kind: str = "number", decimals: int = 2) -> Cell:
+        return cell_of(found.get(quantity), "estimate", kind, decimals=decimals)  # type: ignore[arg-type]
+
+    any_row = next(iter(found.values()))
+    return [
+        words(name),
+        cell_of(any_row, "n_obs", "integer", decimals=0),
+        number("chisq"),
+        number("df", decimals=0),
+        number("pvalue", "p"),
+        number("cfi", "bounded", 3),
+        number("tli", "bounded", 3),
+        number("rmsea", "bounded", 3),
+        interval_of(found.get("rmsea"), decimals=3, leading_zero=False),
+        number("srmr", "bounded", 3),
+        number("aic", decimals=1),
+        number("bic", decimals=1),
+    ]
+
+
+def _rmsea_note(rows: list[Row]) -> str:
+    levels = sorted({r.conf_level for r in rows if r.quantity == "rmsea" and r.conf_level is not None})
+    return f"RMSEA CI: {', '.join(f'{100 * level:g}%' for level in levels)}." if levels else ""
