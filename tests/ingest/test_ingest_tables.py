@@ -209,3 +209,22 @@ tables:
     table = ingest_study(parse_study(body, where="s.yaml"), tmp_path)["children"]
     assert len(table.frame) == 6787
     assert table.frame["school"].nunique() == 120
+
+
+def test_truth_values_and_dates_find_their_type(ingest, tmp_path):
+    frame = pd.DataFrame(
+        {"d": pd.to_datetime(["2020-01-02", "2019-01-01"]), "n": pd.array([1, None], dtype="Int64")}
+    )
+    frame.assign(b=[True, False]).to_parquet(tmp_path / "a.parquet")
+    table = ingest("sources: [{file: a.parquet}]\nvariables: {d: {type: category}, n: {}, b: {}}", {})
+    assert table.frame["d"].cat.categories.tolist() == ["2019-01-01 00:00:00", "2020-01-02 00:00:00"]
+    assert [table.frame[name].dtype for name in ("n", "b")] == [np.dtype("float64")] * 2
+    table = ingest("sources: [{file: r.csv}]\nvariables: {b: {}}", {"r.csv": "b\nTRUE\nFALSE\nNA\n"})
+    assert table.frame["b"].tolist()[:2] == [1.0, 0.0]
+
+
+def test_a_cluster_column_stays_an_identifier_when_it_is_also_declared(ingest):
+    body = "clusters: [{name: ward, variable: ward}]\nsources: [{file: a.csv}]\n"
+    body += "variables: {ward: {label: Avdeling}}"
+    table = ingest(body, {"a.csv": "ward,x\n1,5\n2,6\n"})
+    assert table.frame["ward"].tolist() == ["1", "2"]

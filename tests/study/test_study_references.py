@@ -157,3 +157,11 @@ def test_load_study_tells_references_with_their_line(tmp_path, small):
         StudyFileError, match=r"questions\[1\]\.scales: .*did you mean 'stress'\? \(line 13\)"
     ):
         load_study(path)
+
+
+def test_an_item_is_no_category_and_a_variable_no_column_of_the_program(small):
+    variables = "    variables: {s1: {type: category}, person: {}}\n    sources:"
+    problems = found(small.replace("    sources:", variables))
+    assert len(problems) == 2
+    assert "tables.staff.variables.person: 'person' is a column the program itself makes" in problems[0]
+    assert "the item 's1' is declared as a category" in problems[1]

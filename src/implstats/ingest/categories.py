@@ -47,9 +47,9 @@ def to_category(
 
 
 def _order(code: Any) -> tuple[bool, float, str]:
-    """Numbers by size, then texts by letters."""
-    text = isinstance(code, str)
-    return text, 0.0 if text else float(code), str(code)
+    """Numbers by size, then everything else by letters; dates written year first sort in time."""
+    number = isinstance(code, int | float) or hasattr(code, "__float__")
+    return not number, float(code) if number else 0.0, str(code)
 
 
 def _reference_first(

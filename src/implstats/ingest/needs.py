@@ -89,7 +89,7 @@ def number_columns(study: Study, table: str, keys: Mapping[str, ScaleKey]) -> di
     spec = study.tables[table]
     needs = {item: f"scales.{key.name}" for key in keys.values() if key.table == table for item in key.items}
     for name, variable in spec.variables.items():
-        if variable.type == "number" and variable.role != "id":
+        if variable.type == "number" and variable.role != "id" and name not in canonical_names(spec):
             needs.setdefault(name, f"tables.{table}.variables.{name}")
     made = made_columns(study, table, keys)
     for i, question in enumerate(study.questions):
@@ -122,7 +122,9 @@ def declared_ranges(study: Study, table: str, keys: Mapping[str, ScaleKey]) -> l
             place=f"tables.{table}.variables.{name}",
         )
         for name, variable in study.tables[table].variables.items()
-        if variable.type == "number" and (variable.minimum is not None or variable.maximum is not None)
+        if variable.type == "number"
+        and name not in canonical_names(study.tables[table])
+        and (variable.minimum is not None or variable.maximum is not None)
     ]
 
 

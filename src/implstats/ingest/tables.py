@@ -15,7 +15,7 @@ from implstats.errors import IngestError, did_you_mean
 from implstats.ingest import validate
 from implstats.ingest.categories import to_category
 from implstats.ingest.codebook import codebook_frame, label_conflicts, merged_records, value_labels
-from implstats.ingest.columns import id_columns
+from implstats.ingest.columns import canonical_names, id_columns
 from implstats.ingest.flow import flow_of
 from implstats.ingest.needs import (
     Range,
@@ -36,6 +36,9 @@ if TYPE_CHECKING:
     from implstats.study.models import Source, Study, Table
 
 __all__ = ["ingest_study", "needed_columns"]
+
+# How R and other programs write truth values in text files.
+TRUTH = {"TRUE": 1, "FALSE": 0, "True": 1, "False": 0, "true": 1, "false": 0}
 
 
 def ingest_study(study: Study, root: Path) -> dict[str, IngestedTable]:
@@ -167,7 +170,7 @@ def _numbers(stack: Stack, needs: Mapping[str, str]) -> tuple[pd.DataFrame, list
         values = stack.frame.get(column)
         if values is None or (values.dtype.kind in "iuf" and isinstance(values.dtype, np.dtype)):
             continue
-        numbers = pd.to_numeric(values.astype("object"), errors="coerce").astype("float64")
+        numbers = pd.to_numeric(values.astype("object").replace(TRUTH), errors="coerce").astype("float64")
         if pd.api.types.is_datetime64_any_dtype(values.dtype):
             numbers = numbers.mask(values.notna())
         bad = values.notna() & numbers.isna()
@@ -197,11 +200,11 @@ def _without_outside(frame: pd.DataFrame, ranges: Sequence[Range]) -> pd.DataFra
 def _categories(
     frame: pd.DataFrame, table: Table, raws: Sequence[tuple[str, RawFile]], *, place: str
 ) -> tuple[pd.DataFrame, list[Issue]]:
-    records = merged_records(raws)
+    records, own = merged_records(raws), canonical_names(table)
     changed: dict[str, pd.Series] = {}
     issues: list[Issue] = []
     for name, variable in table.variables.items():
-        if variable.type != "category" or name not in frame:
+        if variable.type != "category" or name not in frame or name in own:
             continue
         changed[name], found = to_category(
             frame[name],

@@ -21,6 +21,9 @@ from implstats.ingest.records import Issue, RawFile, VariableRecord
 if TYPE_CHECKING:
     import pandas as pd
 
+# Encodings of Western and Nordic exports, the likeliest first: Windows, DOS (Nordic, Western), Macintosh.
+LEGACY = ("windows-1252", "cp865", "cp850", "mac_roman")
+_USUAL = frozenset("æøåäöüéèêëàáâãçñóòôõíìîïúùûðþýßœÆØÅÄÖÜÉÈÊËÀÁÂÃÇÑÓÒÔÕÍÌÎÏÚÙÛÐÞÝŒ‘’“”–—…«»°€§\u00a0")
 SUFFIXES = (".csv", ".tsv", ".txt")
 DELIMITERS = (",", ";", "\t", "|")
 # What survey programs write for "no answer" in text files; words such as "None" may be real answers.
@@ -75,7 +78,8 @@ def read_text_table(
     text, issues = _decode(path.read_bytes(), place=place, encoding=encoding)
     if not text.strip():
         raise IngestError(place, ["the file is empty"])
-    used_delimiter = delimiter or find_delimiter(text, suffix=path.suffix.lower())
+    text, named = without_hint(text)
+    used_delimiter = delimiter or named or find_delimiter(text, suffix=path.suffix.lower())
     lines = _split(text, used_delimiter, place=place)
     names = header_names(lines[0], place=place)
     _check_ragged(lines, place=place, delimiter=used_delimiter)
@@ -132,8 +136,8 @@ def _utf16_without_mark(raw: bytes) -> str | None:
 
 
 def _decode_legacy(raw: bytes, *, place: str) -> tuple[str, list[Issue]]:
-    """Windows-1252 where its reading is letters of words, else what charset-normalizer finds likeliest."""
-    encoding = "windows-1252" if _reads_as_words(raw, "windows-1252") else _likeliest(raw)
+    """The first Western encoding in which the text is made of words, else what charset-normalizer finds."""
+    encoding = next((name for name in LEGACY if _reads_as_words(raw, name)), None) or _likeliest(raw)
     if encoding is None:
         raise IngestError(place, ["its encoding could not be found; declare 'encoding' in the study file"])
     message = f"is not UTF-8 and was read as {encoding}; declare 'encoding' in the study file to be sure"
@@ -147,8 +151,7 @@ def _reads_as_words(raw: bytes, encoding: str) -> bool:
     except UnicodeDecodeError:
         return False
     high = [char for char in text if ord(char) > 127]
-    usual = sum(char.isalpha() or char in "‘’“”–—…«»°€§ \u00a0" for char in high)
-    return usual >= 0.9 * len(high)
+    return sum(char in _USUAL for char in high) >= 0.9 * len(high)
 
 
 def _likeliest(raw: bytes) -> str | None:
@@ -156,6 +159,16 @@ def _likeliest(raw: bytes) -> str | None:
 
     best = from_bytes(raw).best()
     return best.encoding if best is not None else None
+
+
+def without_hint(text: str) -> tuple[str, str | None]:
+    """Return the text without Excel's first line ``sep=;`` and the delimiter which that line names.
+
+    >>> without_hint("sep=;\\na;b\\n")
+    ('a;b\\n', ';')
+    """
+    hint = re.match(r"sep=(.)\r?\n", text)
+    return (text[hint.end() :], hint.group(1)) if hint else (text, None)
 
 
 def find_delimiter(text: str, *, suffix: str = ".csv") -> str:

@@ -73,6 +73,11 @@ def _table_problems(place: str, table: Table) -> list[str]:
             and variable.minimum > variable.maximum
         ):
             problems.append(f"{place}.variables.{name}: 'minimum' is above 'maximum'")
+        if name in RESERVED and (name == "person" or table.waves is not None):
+            problems.append(
+                f"{place}.variables.{name}: '{name}' is a column the program itself makes; "
+                "give the raw column another name under 'rename'"
+            )
         if variable.reference is not None and variable.type != "category":
             problems.append(f"{place}.variables.{name}.reference: only a variable of type: category has one")
     return problems + _wave_problems(place, table)
@@ -133,10 +138,16 @@ def _scale_problems(study: Study, instruments: Mapping[str, Instrument]) -> list
                 if level not in levels
             ]
     try:
-        resolve_scales(study, instruments)
+        keys = resolve_scales(study, instruments)
     except StudyFileError as error:
-        problems.extend(error.problems)
-    return problems
+        return [*problems, *error.problems]
+    return problems + [
+        f"scales.{key.name}: the item '{item}' is declared as a category under tables.{key.table}.variables; "
+        "an item holds numbers"
+        for key in keys.values()
+        for item in key.items
+        if (declared := study.tables[key.table].variables.get(item)) and declared.type == "category"
+    ]
 
 
 def _question_problems(study: Study) -> list[str]:
