@@ -131,6 +131,17 @@ def test_nullable_and_boolean_columns_are_numbers():
     assert score_table(frame, [KEY])["s"].tolist() == [1.75, pytest.approx(8 / 3)]
 
 
+def test_mixed_and_empty_columns_are_numbers_too():
+    frame = pd.DataFrame({
+        "a": pd.Series([1, None, pd.NA], dtype=object), "b": pd.Series([None] * 3, dtype="string"),
+        "c": pd.Series([None] * 3, dtype=object), "d": [3, 3, 3],
+    })  # fmt: skip
+    scores = score_table(frame, [KEY])
+    assert scores["s"].tolist() == [2.0, pytest.approx(NAN, nan_ok=True), pytest.approx(NAN, nan_ok=True)]
+    frame["a"] = pd.Categorical([1, 2, 3])
+    assert score_table(frame, [KEY])["s.one"].tolist() == [1.0, 2.0, 3.0]
+
+
 def test_an_empty_table_has_empty_scores():
     frame = pd.DataFrame({name: pd.Series(dtype=float) for name in KEY.items})
     assert score_table(frame, [KEY]).shape == (0, 3)

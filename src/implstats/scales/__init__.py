@@ -7,9 +7,9 @@
 0.938
 """
 
-from implstats.scales.agreement_of import agreement_of, cluster_codes
+from implstats.scales.agreement_findings import agreement_of, cluster_codes
 from implstats.scales.analysis import analyse, analyse_scale
-from implstats.scales.reliability_of import reliability_of
+from implstats.scales.reliability_findings import reliability_of
 from implstats.scales.results import Agreement, ClusterAgreement, ItemResult, Reliability, ScaleResult
 from implstats.scales.scoring import score_answers, score_table
 

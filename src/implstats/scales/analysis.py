@@ -14,9 +14,9 @@ import numpy as np
 
 from implstats.errors import DataError, UsageError, did_you_mean
 from implstats.results.checks import Check
-from implstats.scales.agreement_of import agreement_of
+from implstats.scales.agreement_findings import agreement_of
 from implstats.scales.items import expand_items, name_problems, value_matrix
-from implstats.scales.reliability_of import reliability_of
+from implstats.scales.reliability_findings import reliability_of
 from implstats.scales.results import Agreement, Reliability, ScaleResult
 from implstats.scales.scoring import Key, prorated, reverse_items, score_answers
 

@@ -93,18 +93,14 @@ def value_matrix(
 
 
 def _numbers(column: pd.Series) -> np.ndarray | None:
-    """Return a column as floats with NaN for missing, or None if it is not numeric."""
+    """Return a column as floats with NaN for missing, or None if it holds anything but numbers."""
     import pandas as pd
 
     if pd.api.types.is_numeric_dtype(column) and not pd.api.types.is_complex_dtype(column):
         return column.to_numpy(dtype="float64", na_value=np.nan)
-    if column.dtype == object and column.map(_is_number_or_missing).all():
-        return pd.to_numeric(column, errors="coerce").to_numpy(dtype="float64")
-    return None
-
-
-def _is_number_or_missing(value: object) -> bool:
-    return value is None or (isinstance(value, int | float | np.number) and not isinstance(value, bool))
+    if not all(isinstance(value, int | float | np.number) for value in column.dropna()):
+        return None
+    return pd.to_numeric(column.astype(object), errors="coerce").to_numpy(dtype="float64", na_value=np.nan)
 
 
 def _out_of_range(item: str, column: np.ndarray, minimum: float | None, maximum: float | None) -> list[str]:
