@@ -56,6 +56,7 @@ def test_everything_wrong_with_the_request_is_said_at_once(data):
     [
         ({"items": []}, "no items are given"),
         ({"items": "a,b", "minimum": 1}, "give both minimum and maximum"),
+        ({"items": "a,b", "minimum": 1, "maximum": np.inf}, "both finite"),
         ({"items": "a,b", "cluster": "a"}, "'a' is also listed as an item"),
         ({"items": "a,b", "scores": np.zeros(3)}, "one value a row"),
     ],

@@ -134,8 +134,8 @@ def _check_request(
     ]
     if (minimum is None) != (maximum is None):
         problems.append("give both minimum and maximum, or neither")
-    elif minimum is not None and maximum is not None and not minimum < maximum:
-        problems.append(f"minimum ({minimum:g}) should be below maximum ({maximum:g})")
+    elif minimum is not None and maximum is not None and not -np.inf < minimum < maximum < np.inf:
+        problems.append(f"minimum ({minimum:g}) should be below maximum ({maximum:g}), both finite")
     if cluster is not None and cluster not in data.columns:
         hint = did_you_mean(cluster, [str(column) for column in data.columns])
         problems.append(f"cluster: there is no column '{cluster}'{hint}")
