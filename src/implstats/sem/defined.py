@@ -98,7 +98,7 @@ def _check(node: ast.expr, depth: int) -> None:
     elif isinstance(node, ast.Constant):
         if isinstance(node.value, bool) or not isinstance(node.value, int | float):
             raise ValueError("a text or a logical value is not a number")
-    elif not (isinstance(node, ast.Name) and not node.id.startswith("__")):
+    elif not isinstance(node, ast.Name) or any(part.startswith("__") for part in _label(node).split(".")):
         raise ValueError(f"a {type(node).__name__} is not arithmetic")
 
 

@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -22,9 +22,11 @@ from implstats.sem.matrices import Structure, build_structure, fill_sample_momen
 from implstats.sem.ml import Curvature, Evaluation, evaluate_ml, expected_information
 from implstats.sem.optimise import Optimum, minimise
 from implstats.sem.options import Options, check_options
+from implstats.sem.rescale import marker_start
 from implstats.sem.results import OptimiserRecord, SemResult
+from implstats.sem.standardise import row_values
 from implstats.sem.starts import start_values
-from implstats.sem.syntax import parse_model
+from implstats.sem.syntax import ModelText, ModelTextError, parse_model
 from implstats.sem.table import ParameterTable, build_table
 
 if TYPE_CHECKING:
@@ -114,12 +116,13 @@ def fit(
     )
     if not hasattr(data, "columns"):
         raise UsageError(f"The data should be a pandas DataFrame; this is a {type(data).__name__}.")
-    table = build_table(parse_model(model), options)
+    text = parse_model(model)
+    table = build_table(text, options)
     structure = build_structure(table)
     values = read_columns(data, structure.observed, table.names.latent)
     sample = take_sample(values, structure.observed, table.names.x)
     fill_sample_moments(structure, sample.moments.cov, sample.moments.mean)
-    result = _estimate(table, structure, sample, options)
+    result = _estimate(text, table, structure, sample, options)
     if second_opinion and result.verdict != "failed":
         from implstats.sem.second_opinion import with_second_opinion
 
@@ -146,8 +149,15 @@ class _Search:
     converged: bool
     checks: list[Check]
 
+    @property
+    def proper(self) -> bool:
+        """Whether this is a flat, curved and identified optimum."""
+        return self.converged and not self.unidentified
 
-def _estimate(table: ParameterTable, structure: Structure, sample: Sample, options: Options) -> SemResult:
+
+def _estimate(
+    text: ModelText, table: ParameterTable, structure: Structure, sample: Sample, options: Options
+) -> SemResult:
     df, moments = degrees_of_freedom(table, options)
     found = [Check(name=name, status="info", message=message) for name, message in table.notes]
     found += check.check_sample(sample, table.n_free)
@@ -155,6 +165,8 @@ def _estimate(table: ParameterTable, structure: Structure, sample: Sample, optio
     if df < 0:
         return failed_result(table, sample, options, found)
     search = _search(table, structure, sample)
+    if options.automatic and not options.std_lv and (search is None or not search.proper):
+        search = _search_from_unit_variances(text, table, structure, sample, options) or search
     if search is None:
         found.append(
             Check(
@@ -193,19 +205,42 @@ def _estimate(table: ParameterTable, structure: Structure, sample: Sample, optio
     return successful_result(estimated, checks=[*found, *more], admissible=admissible)
 
 
-def _search(table: ParameterTable, structure: Structure, sample: Sample) -> _Search | None:
+def _search(
+    table: ParameterTable, structure: Structure, sample: Sample, *, start: Array | None = None
+) -> _Search | None:
     """Search from each start until one leads to a proper optimum; else return the last attempt."""
 
     def criterion(theta: Array, curvature: Curvature) -> Evaluation:
         return evaluate_ml(structure, sample.moments, theta, curvature)
 
     attempt = None
-    for number, start in enumerate(start_values(table, structure, sample.moments), start=1):
-        optimum = minimise(criterion, start)
-        attempt = _judge(table, structure, sample, optimum, number)
-        if attempt.converged and not attempt.unidentified:
-            break
+    starts = start_values(table, structure, sample.moments) if start is None else [start]
+    for number, point in enumerate(starts, start=1):
+        if np.isfinite(criterion(point, "none").value):
+            attempt = _judge(table, structure, sample, minimise(criterion, point), number)
+            if attempt.proper:
+                break
     return attempt
+
+
+def _search_from_unit_variances(
+    text: ModelText, table: ParameterTable, structure: Structure, sample: Sample, options: Options
+) -> _Search | None:
+    """Search from the optimum of the same model with unit latent variances; ``None`` if improper."""
+    try:
+        unit = build_table(text, replace(options, std_lv=True))
+    except ModelTextError:  # the labels or fixed values of the model contradict unit variances
+        return None
+    if unit.n_free != table.n_free:
+        return None
+    unit_structure = build_structure(unit)
+    fill_sample_moments(unit_structure, sample.moments.cov, sample.moments.mean)
+    solved = _search(unit, unit_structure, sample)
+    if solved is None or not solved.proper:
+        return None
+    start = marker_start(table, unit, row_values(unit, unit_structure, solved.optimum.theta))
+    found = None if start is None else _search(table, structure, sample, start=start)
+    return replace(found, start=0) if found is not None and found.proper else None
 
 
 def _judge(

@@ -71,7 +71,7 @@ class OptimiserRecord:
     smallest_information : float
         Smallest eigenvalue of the information scaled to a unit diagonal; near zero: not identified.
     start : int
-        Which start vector led here, from 1.
+        Which start vector led here, from 1; 0 for the solution under unit latent variances.
     """
 
     iterations: int

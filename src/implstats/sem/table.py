@@ -247,7 +247,9 @@ def _share_labels(rows: list[Row], problems: list[str]) -> None:
         same = [row for row in rows if row.label == label]
         values = {row.fixed for row in same if row.fixed is not None}
         if len(values) > 1:
-            places = " and ".join(f"'{row.name}' at {row.fixed:g}" for row in same if row.fixed is not None)
+            places = " and ".join(
+                f"'{row.name}' at {row.fixed:g} (line {row.line})" for row in same if row.fixed is not None
+            )
             problems.append(
                 f"label '{label}' makes parameters equal that are fixed at different values: {places}"
             )

@@ -1,0 +1,61 @@
+"""Data, reference values and models that the tests of the SEM estimator share."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+REFERENCE = Path(__file__).parents[1] / "reference" / "sem"
+THREE_FACTORS = "visual =~ x1 + x2 + x3\ntextual =~ x4 + x5 + x6\nspeed =~ x7 + x8 + x9"
+
+
+@pytest.fixture(scope="session")
+def load_reference():
+    """Return a function: name -> lavaan's trimmed dump."""
+
+    def load(name: str) -> dict[str, Any]:
+        return json.loads((REFERENCE / f"{name}.json").read_text(encoding="utf-8"))
+
+    return load
+
+
+@pytest.fixture(scope="session")
+def load_data():
+    """Return a function: name of a data file -> a fresh frame."""
+
+    def load(name: str) -> pd.DataFrame:
+        return pd.read_csv(REFERENCE / "data" / f"{name}.csv.gz")
+
+    return load
+
+
+@pytest.fixture
+def hs(load_data) -> pd.DataFrame:
+    """Holzinger & Swineford's nine tests, 301 pupils."""
+    return load_data("hs1939")
+
+
+@pytest.fixture
+def mediation(load_data) -> pd.DataFrame:
+    """X, C, M1, M2, Y of 250 simulated persons."""
+    return load_data("mediation_n250")
+
+
+@pytest.fixture(scope="session")
+def three_factors() -> str:
+    """The classic model of Holzinger & Swineford's tests."""
+    return THREE_FACTORS
+
+
+@pytest.fixture
+def two_factor_frame() -> pd.DataFrame:
+    """120 persons, two factors with three items each, seeded."""
+    rng = np.random.default_rng(7)
+    factors = rng.normal(size=(120, 2)) @ np.array([[1.0, 0.4], [0.0, 0.9]])
+    items = np.repeat(factors, 3, axis=1) * 0.8 + 0.6 * rng.normal(size=(120, 6))
+    return pd.DataFrame(items, columns=list("abcdef"))
