@@ -90,6 +90,16 @@ def test_jss_reverses_nineteen_items_and_core_om_eight():
     assert len(INSTRUMENTS["core-om"].reverse) == 8
 
 
+def test_the_template_is_an_instrument(tmp_path):
+    text = (FOLDER / "template.yaml.example").read_text(encoding="utf-8")
+    (tmp_path / "my-instrument.yaml").write_text(text, encoding="utf-8")
+    commented_in = text.replace("# reverse_total", "reverse_total").replace("# min_valid", "min_valid")
+    assert load_instruments(tmp_path)["my-instrument"].reverse_total == []
+    (tmp_path / "my-instrument.yaml").write_text(commented_in, encoding="utf-8")
+    loaded = load_instruments(tmp_path)["my-instrument"]
+    assert (loaded.reverse_total, loaded.min_valid, loaded.min_valid_subscale) == ([5], 4, 2)
+
+
 def test_files_hold_numbers_not_texts_of_items():
     for path in FOLDER.glob("*.yaml"):
         text = path.read_text(encoding="utf-8").casefold()
