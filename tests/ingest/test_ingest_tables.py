@@ -228,3 +228,33 @@ def test_a_cluster_column_stays_an_identifier_when_it_is_also_declared(ingest):
     body += "variables: {ward: {label: Avdeling}}"
     table = ingest(body, {"a.csv": "ward,x\n1,5\n2,6\n"})
     assert table.frame["ward"].tolist() == ["1", "2"]
+
+
+def test_a_wide_file_is_read_once_for_each_wave(ingest):
+    body = """
+person: id
+waves: {values: [{value: 1, time: 0}, {value: 2, time: 1}]}
+sources:
+  - {file: wide.csv, wave: 1, rename: {mood1: mood}}
+  - {file: wide.csv, wave: 2, rename: {mood2: mood}}
+variables: {mood: {minimum: 1, maximum: 5}}
+"""
+    table = ingest(body, {"wide.csv": "id,mood1,mood2\na,1,2\nb,3,\n"})
+    assert table.frame["mood"].tolist()[:3] == [1, 3, 2]
+    assert table.frame["person"].tolist() == ["a", "b", "a", "b"]
+    assert not [issue for issue in table.issues if issue.status == "warn"]
+
+
+def test_the_long_file_and_its_wide_columns_give_the_same_answers(ingest):
+    path = REPOSITORY / "config" / "studies" / "readiness-waves.yaml"
+    long = ingest_study(load_study(path), project_root(path))["soldiers"].frame
+    raw = pd.read_csv(REPOSITORY / "data/raw/readiness-waves/univbct.csv")
+    wide = raw[raw["TIME"] == 0].drop(columns=["JSAT", "TIME"]).to_csv(index=False)
+    sources = "\n".join(
+        f"  - {{file: wide.csv, wave: {wave}, rename: {{JOBSAT{wave + 1}: JSAT}}}}" for wave in range(3)
+    )
+    values = "[{value: 0, time: 0}, {value: 1, time: 1}, {value: 2, time: 2}]"
+    table = ingest(f"person: SUBNUM\nwaves: {{values: {values}}}\nsources:\n{sources}", {"wide.csv": wide})
+    keys = ["person", "wave"]
+    ours = table.frame.set_index(keys)["JSAT"].sort_index()
+    pd.testing.assert_series_equal(ours, long.set_index(keys)["JSAT"].sort_index())

@@ -186,3 +186,10 @@ def test_real_semicolon_file_with_byte_order_mark(shared):
     assert len(frame) == 6787
     assert frame["qn0part2"].nunique() == 120
     assert not frame.columns[0].startswith("\ufeff")
+
+
+def test_rows_without_any_answer_are_left_out_and_told(tmp_path, source):
+    write(tmp_path, "a.csv", b"a;b\n1;2\n;\n ; \n")
+    raw = read_source(tmp_path, source("a.csv"))
+    assert raw.frame.to_numpy().tolist() == [[1, 2]]
+    assert [issue.message for issue in raw.issues] == ["2 row(s) without any answer were left out"]

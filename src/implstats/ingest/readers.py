@@ -34,6 +34,16 @@ def read_frame(path: Path) -> pd.DataFrame:
     ------
     IngestError
         The file is missing, of an unknown kind, empty or damaged.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = Path(folder) / "answers.csv"
+    ...     _ = path.write_text("id;mood\\n01;3,5\\n02;NA\\n", encoding="utf-8")
+    ...     frame = read_frame(path)
+    >>> frame["id"].tolist(), frame["mood"].tolist()
+    (['01', '02'], [3.5, nan])
     """
     raw = read_raw(Path(path), place=str(path))
     frame = raw.frame
@@ -107,7 +117,12 @@ def _checked_suffix(path: Path, *, place: str) -> str:
     if suffix not in SUFFIXES:
         problem = f"files ending in '{suffix or 'nothing'}' are not read; use one of {' '.join(SUFFIXES)}"
         raise IngestError(place, [problem])
-    if path.stat().st_size == 0:
+    try:
+        with path.open("rb") as handle:
+            empty = not handle.read(1)
+    except OSError as error:
+        raise IngestError(place, [f"the file cannot be opened: {error.strerror}"]) from error
+    if empty:
         raise IngestError(place, ["the file is empty"])
     return suffix
 

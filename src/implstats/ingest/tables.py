@@ -81,7 +81,7 @@ def ingest_table(study: Study, name: str, *, root: Path, keys: Mapping[str, Scal
     """
     table, place = study.tables[name], f"tables.{name}"
     raws = _read_sources(study, name, root=root, keys=keys)
-    files = {source.file: list(raw.frame.columns) for source, raw in raws}
+    files = _columns_by_source(raws)
     made = made_columns(study, name, keys)
     scores = [key.name for key in keys.values() if key.table == name]
     columns = list(dict.fromkeys(column for names in files.values() for column in names))
@@ -109,6 +109,17 @@ def ingest_table(study: Study, name: str, *, root: Path, keys: Mapping[str, Scal
         issues=tuple(issues),
         flow=flow_of(frame, table, answers=items),
     )
+
+
+def _columns_by_source(raws: Sequence[tuple[Source, RawFile]]) -> dict[str, list[str]]:
+    """Return each source's columns; a file read for several waves (wide data) is named with its wave."""
+    names = [source.file for source, _ in raws]
+    return {
+        source.file if names.count(source.file) == 1 else f"{source.file} (wave {source.wave})": [
+            str(column) for column in raw.frame.columns
+        ]
+        for source, raw in raws
+    }
 
 
 def _stop_if_any(place: str, issues: Sequence[Issue]) -> None:
@@ -152,7 +163,7 @@ def _other_columns(
     raws: Sequence[tuple[Source, RawFile]], needs: Mapping[str, str], *, ids: Sequence[str]
 ) -> list[str]:
     """Columns that no file has are told together with the files' own problems, if all files could be read."""
-    files = {source.file: list(raw.frame.columns) for source, raw in raws}
+    files = _columns_by_source(raws)
     others = {column: place for column, place in needs.items() if column not in ids}
     found = validate.check_columns(others, files)
     return [issue.line() for issue in found if issue.status == "stop"]

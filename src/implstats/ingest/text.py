@@ -80,7 +80,11 @@ def read_text_table(
         raise IngestError(place, ["the file is empty"])
     text, named = without_hint(text)
     used_delimiter = delimiter or named or find_delimiter(text, suffix=path.suffix.lower())
-    lines = _split(text, used_delimiter, place=place)
+    every = _split(text, used_delimiter, place=place)
+    lines = [fields for fields in every if any(map(str.strip, fields))]
+    if len(lines) < len(every):
+        message = f"{len(every) - len(lines)} row(s) without any answer were left out"
+        issues.append(Issue(status="info", place=place, message=message))
     names = header_names(lines[0], place=place)
     _check_ragged(lines, place=place, delimiter=used_delimiter)
     used_decimal, doubt = (decimal, None) if decimal else find_decimal(lines[1:], delimiter=used_delimiter)

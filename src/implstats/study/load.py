@@ -48,6 +48,12 @@ def parse_study(text: str, *, where: str) -> Study:
     ------
     StudyFileError
         Syntax errors, or every field that is unknown, missing or of the wrong kind.
+
+    Examples
+    --------
+    >>> text = "study: {name: a, title: A}\\ntables: {staff: {sources: [{file: a.csv}]}}"
+    >>> parse_study(text, where="a.yaml").default_table()
+    'staff'
     """
     data = parse_yaml(text, where=where)
     if data is None:
