@@ -14,8 +14,7 @@ from implstats.results.dataset import write_dataset
 
 WAVES = [f"Wave {i}" for i in range(1, 6)]
 SCALES = {"satisfaction": "Job satisfaction", "commitment": "Commitment", "readiness": "Readiness"}
-# Values that stand in no output: the rows are suppressed, and these numbers only in the test's mind.
-INSTITUTIONS = [f"H{i:02d}" for i in range(1, 13)]
+INSTITUTIONS = [f"Hosp-{i:02d}" for i in range(1, 13)]
 FAILED_REASON = "The optimiser stopped at a point where the gradient is not flat."
 CAUTION = "The between-institution variance is estimated as zero: institutions differ no more than chance."
 
@@ -473,7 +472,7 @@ def write_five_waves(folder):
     )
 
 
-def write_one_wave(folder, n_clusters=43):
+def write_one_wave(folder, n_clusters=43, items=3):
     """Write a real-data study without waves."""
     s = "one"
     questions = [
@@ -486,7 +485,7 @@ def write_one_wave(folder, n_clusters=43):
         *scale_rows(s, [""], 3),
         *trajectory_rows(s, [""], clusters, "company"),
         *mixed_rows(s, "null", ["(Intercept)"], "company"),
-        *cfa_rows(s, "measurement:satisfaction", 3),
+        *cfa_rows(s, "measurement:satisfaction", items),
     ]
     return write_dataset(
         folder,
@@ -518,3 +517,9 @@ def one_wave(tmp_path_factory):
     write_one_wave(folder)
     build_all(folder)
     return folder
+
+
+@pytest.fixture
+def make_one_wave():
+    """Function that writes the study without waves with so many clusters and items."""
+    return write_one_wave

@@ -50,6 +50,9 @@ def question_section(
     analyses = book.analyses_of(question)
     failures = {a: m for a, m in book.failures().items() if a in analyses}
     cautions = [m for a in analyses for m in book.cautions().get(a, [])]
+    told = {*failures.values(), *cautions}
+    # The one line of a failed model's table says what the section says already.
+    tables = [t for t in tables if not failures or any(len(row) > 1 for row in t.rows)]
     return Section(
         anchor=f"q-{question.name}",
         title=question.title,
@@ -59,7 +62,7 @@ def question_section(
         cautions=tuple(dict.fromkeys(cautions)),
         tables=tuple(numbered(tables, numbers)),
         figures=tuple(f for f in figures if f.analysis in analyses),
-        checks=tuple(check_line(c) for a in analyses for c in book.checks_of(a)),
+        checks=tuple(check_line(c) for a in analyses for c in book.checks_of(a) if c.message not in told),
     )
 
 

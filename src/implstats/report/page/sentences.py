@@ -162,7 +162,7 @@ def _fit(book: Book, analysis: str) -> list[str]:
             parts.append(f"{name.upper()} = {value}" + (f" ({ci})" if ci else ""))
     n_obs = next((r.n_obs for r in rows.values() if r.n_obs is not None), None)
     based = f" in {counted(n_obs, 'person')}" if n_obs is not None else ""
-    name = book.name_of(analysis) if ":" in analysis else "The model"
+    name = book.thing(analysis.partition(":")[2]) or "The model"
     shown = ", ".join(together(part) for part in parts)
     return [f"{name} fits{based} as follows: {shown}."] if parts else []
 

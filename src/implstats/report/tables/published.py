@@ -30,7 +30,9 @@ def address_text(book: Book, record: dict[str, object]) -> str:
     """Return where a number stands, in words."""
     parts = [str(record[k]) for k in ("block", "term", "level", "quantity") if record[k]]
     field = "" if record["field"] == "estimate" else f" ({record['field']})"
-    return f"{book.name_of(str(record['analysis']))}: {', '.join(parts).replace('_', ' ')}{field}"
+    where = book.name_of(str(record["analysis"]))
+    where += "" if where.endswith("?") else ":"
+    return f"{where} {', '.join(parts).replace('_', ' ')}{field}"
 
 
 def _line(book: Book, record: dict[str, object]) -> list[Cell]:

@@ -10,6 +10,7 @@ from implstats.report.book import Book
 from implstats.report.tables.spec import Cell, TableSpec
 from implstats.results.files import write_text
 
+SHORT = 16  # characters of a cell that stays on one line
 CSS = """
 body{font:16px/1.5 Georgia,"Times New Roman",serif;color:#1a1a1a;
 max-width:75rem;margin:2rem auto;padding:0 1rem}
@@ -78,4 +79,6 @@ def _row_html(spec: TableSpec, row: Sequence[Cell]) -> str:
 def _cell_html(cell: Cell) -> str:
     mark = f"<sup>{cell.mark}</sup>" if cell.mark else ""
     text = escape(cell.text)
+    if len(cell.text) <= SHORT:
+        text = text.replace(" ", "&nbsp;")
     return (f'<span class="supp">{text}</span>' if cell.suppressed else text) + mark
