@@ -20,9 +20,11 @@ def report(study: Path) -> None:
     Nothing is read but the results data set of an earlier run, so no model is fitted again.
     """
     from implstats.report.build import build_all
+    from implstats.results.sums import write_sums
 
     folder = results_folder(study)
     build_all(folder)
+    write_sums(folder)
     click.echo(f"{folder / 'report.html'}: written, with tables/ and figures/ beside it.")
 
 

@@ -20,9 +20,9 @@ STAGES = {
     "fit": ("implstats.pipeline.stages.fit:run", True),
     "second-opinion": ("implstats.pipeline.stages.second_opinion:run", True),
     "collect": ("implstats.pipeline.stages.collect:run", False),
-    "tables": ("implstats.pipeline.stages.report:run_tables", False),
-    "figures": ("implstats.pipeline.stages.report:run_figures", False),
-    "report": ("implstats.pipeline.stages.report:run_report", False),
+    "tables": ("implstats.pipeline.stages.tables:run", False),
+    "figures": ("implstats.pipeline.stages.figures:run", False),
+    "report": ("implstats.pipeline.stages.report:run", False),
 }
 
 

@@ -22,8 +22,8 @@ STAGE_MODULES = {
     "fit": "implstats.pipeline.stages.fit",
     "second-opinion": "implstats.pipeline.stages.second_opinion",
     "collect": "implstats.pipeline.stages.collect",
-    "tables": "implstats.report.write_tables",
-    "figures": "implstats.report.write_figures",
+    "tables": "implstats.pipeline.stages.tables",
+    "figures": "implstats.pipeline.stages.figures",
     "report": "implstats.pipeline.stages.report",
 }
 
