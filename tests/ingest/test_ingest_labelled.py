@@ -153,6 +153,26 @@ def test_real_gss_codes_and_ranges(shared):
 
 
 @pytest.mark.parametrize(
+    "file",
+    [
+        "gss2010_spss/gss2010.sav",
+        "sav_edge_cases/haven/labelled-num-na.sav",
+        "sav_edge_cases/pyreadstat/sample_missing.sav",
+        "sav_edge_cases/pyreadstat/simple_alltypes.sav",
+        "efc_labelled_carers/efc.sav",
+    ],
+)
+def test_what_is_missing_agrees_with_readstats_own_conversion(shared, file):
+    """ReadStat itself can drop user-missing values; it forgets the codes, but must leave the same holes."""
+    path = shared(file)
+    theirs, _ = pyreadstat.read_sav(str(path), user_missing=False)
+    ours = read_frame(path)
+    numbers = theirs.select_dtypes("number").columns
+    assert len(numbers) > 0
+    np.testing.assert_array_equal(ours[numbers].to_numpy(float), theirs[numbers].to_numpy(float))
+
+
+@pytest.mark.parametrize(
     ("file", "name", "valid", "missing"),
     [
         ("haven/labelled-num-na.sav", "VAR00002", [1.0], {"9": 1}),

@@ -189,14 +189,16 @@ def test_a_variable_that_differs_within_its_level(ingest):
     )
 
 
-def test_an_unknown_reference_category(stops):
+def test_an_unknown_reference_category_names_no_rare_answer(stops):
     body = PLAIN + "\nvariables: {job: {type: category, reference: nurs}}"
-    problem = only(stops(body, {"a.csv": "id,w,job\n1,A,nurse\n2,A,cook\n"}))
-    assert (
-        problem
-        == "tables.staff.variables.job.reference: the reference 'nurs' is no category of this variable; "
+    rows = "".join(f"{i},A,nurse\n" for i in range(5))
+    problem = only(stops(body, {"a.csv": f"id,w,job\n{rows}9,A,director\n"}))
+    assert problem == (
+        "tables.staff.variables.job.reference: the reference 'nurs' is no category of this variable; "
         "did you mean 'nurse'?"
     )
+    problem = only(stops(body.replace("nurs}", "directr}"), {"a.csv": f"id,w,job\n{rows}9,A,director\n"}))
+    assert problem.endswith("is no category of this variable; there is nurse")
 
 
 def test_an_unknown_word_in_a_formula_is_a_warning(ingest):

@@ -13,6 +13,10 @@ from implstats.ingest.records import Issue
 if TYPE_CHECKING:
     import pandas as pd
 
+# A message names a category only if it is labelled in the file or this many rows have it: rarer words may be
+# one person's answer.
+FEWEST_TOLD = 5
+
 
 def to_category(
     values: pd.Series, *, labels: Mapping[Any, str], reference: int | float | str | None, place: str
@@ -41,8 +45,10 @@ def to_category(
         f"{name} ({code_text(code)})" if name in repeated else name
         for code, name in zip(codes, names, strict=True)
     ]
-    order, issues = _reference_first(codes, names, reference=reference, place=place)
     mapped = values.map(dict(zip(codes, names, strict=True)))
+    counts = mapped.value_counts()
+    told = [name for name in names if name in named.values() or counts[name] >= FEWEST_TOLD]
+    order, issues = _reference_first(codes, names, reference=reference, told=told, place=place)
     return pd.Series(pd.Categorical(mapped, categories=order), index=values.index, name=values.name), issues
 
 
@@ -53,7 +59,12 @@ def _order(code: Any) -> tuple[bool, float, str]:
 
 
 def _reference_first(
-    codes: list[Any], names: list[str], *, reference: int | float | str | None, place: str
+    codes: list[Any],
+    names: list[str],
+    *,
+    reference: int | float | str | None,
+    told: list[str],
+    place: str,
 ) -> tuple[list[str], list[Issue]]:
     if reference is None:
         return names, []
@@ -61,7 +72,7 @@ def _reference_first(
     by_code = {code_text(code): name for code, name in zip(codes, names, strict=True)}
     first = wanted if wanted in names else by_code.get(wanted)
     if first is None:
-        hint = did_you_mean(wanted, names) or f"; there is {', '.join(names[:10])}"
+        hint = did_you_mean(wanted, told) or (f"; there is {', '.join(told[:10])}" if told else "")
         message = f"the reference '{wanted}' is no category of this variable{hint}"
         return names, [Issue(status="stop", place=place, message=message)]
     return [first, *(name for name in names if name != first)], []

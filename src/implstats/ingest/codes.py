@@ -7,12 +7,14 @@ there, and how often, is kept in the codebook.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from implstats.ingest.records import Scalar
 
 if TYPE_CHECKING:
+    import numpy as np
     import pandas as pd
 
 
@@ -29,25 +31,28 @@ def code_text(value: Any) -> str:
 
 def is_user_missing(
     values: pd.Series, *, codes: Sequence[Scalar], ranges: Sequence[tuple[float, float]]
-) -> pd.Series:
-    """Return a boolean mask of the values that are declared to mean "no answer".
+) -> np.ndarray:
+    """Return a boolean mask, one entry a value, of the values that are declared to mean "no answer".
 
     A code matches by number and, in text columns, by its text, so that 99 also finds "99".
     """
+    import numpy as np
     import pandas as pd
 
-    if pd.api.types.is_numeric_dtype(values.dtype):
-        found = values.isin([c for c in (_number(code) for code in codes) if c is not None])
-        for low, high in ranges:
-            found |= values.between(low, high)
+    if values.dtype.kind in "iuf" and isinstance(values.dtype, np.dtype):
+        numbers = values.to_numpy()
+        wanted = [number for number in map(_number, codes) if number is not None]
+        found = np.zeros(len(numbers), dtype=bool)
+        for low, high in [*zip(wanted, wanted, strict=True), *ranges]:
+            found |= (numbers >= low) & (numbers <= high)
         return found
     texts = {code_text(code) for code in codes}
-    found = values.map(lambda v: v is not None and code_text(v) in texts).fillna(False).astype(bool)
-    if not ranges:
-        return found
-    numbers = pd.to_numeric(values, errors="coerce")
-    for low, high in ranges:
-        found |= numbers.between(low, high)
+    matched = values.map(lambda value: code_text(value) in texts, na_action="ignore")
+    found = matched.eq(True).fillna(False).to_numpy(bool)
+    if ranges:
+        numeric = pd.to_numeric(values, errors="coerce").to_numpy(float)
+        for low, high in ranges:
+            found |= (numeric >= low) & (numeric <= high)
     return found
 
 
@@ -68,11 +73,17 @@ def blank_user_missing(
     >>> values.tolist(), counts
     ([1.0, nan, nan, 2.0], {'9': 2})
     """
+    import numpy as np
+
     mask = is_user_missing(values, codes=codes, ranges=ranges)
     if not mask.any():
         return values, {}
-    counts = values[mask].map(code_text).value_counts(sort=False)
-    return values.mask(mask), {str(code): int(n) for code, n in sorted(counts.items())}
+    if values.dtype.kind == "f":
+        found, counts = np.unique(values.to_numpy()[mask], return_counts=True)
+        tally = {code_text(float(code)): int(n) for code, n in zip(found, counts, strict=True)}
+    else:
+        tally = dict(Counter(values[mask].map(code_text)))
+    return values.mask(mask), dict(sorted(tally.items()))
 
 
 def declared_codes(
