@@ -49,10 +49,16 @@ def run_measured(command: Sequence[str], *, folder: Path, environment: Mapping[s
     wall = time.perf_counter() - begin
     after = os.times()
     if process.returncode != 0:
-        tail = "\n".join(log.read_text(encoding="utf-8").splitlines()[-TAIL_LINES:])
-        raise SystemExit(f"{' '.join(command)} ended with status {process.returncode}:\n{tail}")
+        raise SystemExit(f"{' '.join(command)} ended with status {process.returncode}:\n{last_lines(folder)}")
     cpu = (after.children_user - before.children_user) + (after.children_system - before.children_system)
     return Measured(wall_seconds=wall, cpu_seconds=cpu, peak_mb=peak / 1e6)
+
+
+def last_lines(folder: Path) -> str:
+    """Return the last lines of the command's own output and of the stages' logs, which hold the reason."""
+    logs = [folder / "benchmark.log", *sorted((folder / "logs").rglob("*.log"))]
+    tails = [(path.name, path.read_text(encoding="utf-8").splitlines()[-TAIL_LINES:]) for path in logs]
+    return "\n".join("\n".join([f"--- {name}", *lines]) for name, lines in tails if lines)
 
 
 def _watch(process: subprocess.Popen[bytes]) -> float:
