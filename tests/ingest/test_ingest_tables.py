@@ -258,3 +258,38 @@ def test_the_long_file_and_its_wide_columns_give_the_same_answers(ingest):
     keys = ["person", "wave"]
     ours = table.frame.set_index(keys)["JSAT"].sort_index()
     pd.testing.assert_series_equal(ours, long.set_index(keys)["JSAT"].sort_index())
+
+
+@pytest.mark.parametrize(("delimiter", "mark"), [(",", "."), (";", ",")])
+def test_the_new_studys_own_example_is_ingested_once_its_files_exist(tmp_path, delimiter, mark):
+    """The example names two SPSS waves and a text file that writes its whole numbers with decimals."""
+    from implstats.study.load import parse_study
+    from implstats.study.template import study_text
+
+    rng = np.random.default_rng(7)
+    items = ["lead1", "lead2", "lead3", "lead4", "sat1", "sat2", "sat3"]
+    person = np.arange(1.0, 61.0)
+    raw = tmp_path / "data" / "raw"
+    raw.mkdir(parents=True)
+    for wave in (1, 2, 3):
+        frame = pd.DataFrame(rng.integers(1, 6, (60, 7)).astype(float), columns=items)
+        frame = frame.assign(person_id=person, institution_id=(person - 1) // 10 + 1, age=40.0)
+        frame["profession"] = person % 3 + 1
+        frame.loc[0, "lead1"] = 99.0
+        if wave < 3:
+            pyreadstat.write_sav(
+                frame,
+                str(raw / f"wave{wave}.sav"),
+                missing_ranges={"lead1": [99]},
+                variable_value_labels={"profession": {1: "Lege", 2: "Sykepleier", 3: "Hjelpepleier"}},
+            )
+        else:
+            frame = frame.rename(columns={"person_id": "ID"})
+            frame.to_csv(raw / "wave3.csv", index=False, sep=delimiter, decimal=mark)
+    table = ingest_study(parse_study(study_text("x"), where="x.yaml"), tmp_path)["staff"]
+    assert table.frame["person"].nunique() == 60
+    assert table.frame["institution"].nunique() == 6
+    assert table.frame["lead1"].isna().sum() == 3
+    assert table.frame["lead1"].max() <= 5
+    assert set(table.frame["profession"].cat.categories) == {"Lege", "Sykepleier", "Hjelpepleier"}
+    assert not [issue for issue in table.issues if issue.status == "warn"]

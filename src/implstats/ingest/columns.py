@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 JOIN = "/"
 # A whole number that a program wrote with decimals, because others of its column were missing.
-_WHOLE_AS_DECIMAL = r"^(-?\d+)\.0+$"
+_WHOLE_AS_DECIMAL = r"^(-?\d+)[.,]0+$"
 
 
 def column_list(variable: str | Sequence[str] | None) -> list[str]:
