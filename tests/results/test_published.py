@@ -75,6 +75,15 @@ def test_the_right_row_and_field_are_compared() -> None:
     assert _one(block="fixed", term="x", quantity="coefficient", field="std_error", value="0.25").agrees
 
 
+def test_a_tolerance_counts_and_is_told() -> None:
+    address = {"block": "random", "term": "(Intercept)", "level": "person", "quantity": "variance"}
+    told = {"tolerance": 2e-6, "tolerance_reason": "optimiser"}
+    found = _one(value="0.4337719", **address, **told)
+    assert found.agrees
+    assert found.reason == "differs by 9.9e-07; allowed is 2e-06: optimiser"
+    assert not _one(value="0.4337759", **address, **told).agrees
+
+
 def test_an_altered_number_differs_and_says_by_how_much() -> None:
     found = _one(block="random", term="(Intercept)", level="person", quantity="variance", value="0.4337739")
     assert not found.agrees

@@ -49,5 +49,7 @@ def _print_text(study: Path, comparisons: list) -> None:
             click.echo(f"         {c.reason}")
         click.echo(f"         {c.citation}")
     agreeing = sum(c.agrees for c in comparisons)
+    tolerated = sum(c.agrees and bool(c.reason) for c in comparisons)
     total = len(comparisons)
-    click.echo(f"{study}: {agreeing} of {total} published numbers agree at their printed precision.")
+    told = f" ({tolerated} within the tolerance stated above)" if tolerated else ""
+    click.echo(f"{study}: {agreeing} of {total} published numbers agree at their printed precision{told}.")

@@ -4,7 +4,8 @@ A printed number with ``d`` decimals stands for every value that rounds to it, s
 
     |ours - printed| <= 10**-d / 2
 
-with a hair of slack for the binary representation of the printed decimal.
+with a hair of slack for the binary representation of the printed decimal. Programs sometimes print more
+digits than their optimiser found; such a number carries a tolerance of its own, with the reason for it.
 """
 
 from __future__ import annotations
@@ -36,6 +37,12 @@ class PublishedNumber:
     term: str = ""
     level: str = ""
     field: str = "estimate"
+    tolerance: float | None = None
+    tolerance_reason: str = ""
+
+    def allowed(self) -> float:
+        """Return the largest difference at which ours agrees."""
+        return max(half_unit(self.value), self.tolerance or 0.0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,16 +76,16 @@ def half_unit(printed: str) -> float:
     return 0.5 * 10.0 ** int(exponent)
 
 
-def agrees(ours: float | None, printed: str) -> bool:
-    """Tell whether ours rounds to the printed number.
+def agrees(ours: float | None, printed: str, *, allowed: float | None = None) -> bool:
+    """Tell whether ours rounds to the printed number, or lies within the difference allowed.
 
     >>> agrees(0.04337922, "0.0434"), agrees(0.04345, "0.0433"), agrees(None, "1")
     (True, False, False)
     """
     if ours is None or not math.isfinite(ours):
         return False
-    half = half_unit(printed)
-    return abs(ours - float(printed)) <= half * (1 + REPRESENTATION_SLACK)
+    most = half_unit(printed) if allowed is None else allowed
+    return abs(ours - float(printed)) <= most * (1 + REPRESENTATION_SLACK)
 
 
 def compare_published(rows: pd.DataFrame, published: Sequence[PublishedNumber]) -> list[Comparison]:
@@ -95,14 +102,23 @@ def compare_published(rows: pd.DataFrame, published: Sequence[PublishedNumber]) 
 
 def _compare_one(rows: pd.DataFrame, item: PublishedNumber) -> Comparison:
     ours, reason = _find(rows, item)
-    same = agrees(ours, item.value)
-    if ours is not None and not same:
-        difference = abs(ours - float(item.value))
-        reason = f"differs by {difference:.3g}; half a printed unit is {half_unit(item.value):.3g}"
+    same = agrees(ours, item.value, allowed=item.allowed())
+    if ours is not None:
+        reason = _judged(abs(ours - float(item.value)), item, same)
     return Comparison(
         analysis=item.analysis, block=item.block, term=item.term, level=item.level, quantity=item.quantity,
         field=item.field, printed=item.value, ours=ours, agrees=same, reason=reason, citation=item.citation,
     )  # fmt: skip
+
+
+def _judged(difference: float, item: PublishedNumber, same: bool) -> str:
+    """Say what the comparison rests on; nothing when ours simply rounds to the printed number."""
+    if same and difference <= half_unit(item.value) * (1 + REPRESENTATION_SLACK):
+        return ""
+    basis = f"half a printed unit is {half_unit(item.value):.3g}"
+    if item.tolerance is not None:
+        basis = f"allowed is {item.allowed():.3g}: {item.tolerance_reason}"
+    return f"differs by {difference:.3g}; {basis}"
 
 
 def _find(rows: pd.DataFrame, item: PublishedNumber) -> tuple[float | None, str]:

@@ -344,6 +344,19 @@ class Published(Closed):
         description="As printed, in quotes: its decimals set the precision asked for.",
     )
     citation: str = Field(min_length=1, description="Where it is printed.")
+    tolerance: float | None = Field(
+        None,
+        gt=0,
+        description="Largest difference allowed when the printed digits are finer than the printing "
+        "program was exact; needs tolerance_reason.",
+    )
+    tolerance_reason: str = Field("", description="How it is known that the printed digits are not exact.")
+
+    @model_validator(mode="after")
+    def _tolerance_has_a_reason(self) -> Published:
+        if (self.tolerance is None) != (not self.tolerance_reason):
+            raise ValueError("give 'tolerance' and 'tolerance_reason' together, or neither")
+        return self
 
 
 class Study(Closed):
