@@ -174,3 +174,11 @@ def test_not_a_frame_and_not_a_text():
         sem.fit(ONE, [[1, 2]])
     with pytest.raises(UsageError, match="text"):
         sem.fit(3, pd.DataFrame({"a": [1.0]}))
+
+
+def test_a_column_that_stands_twice(frame):
+    doubled = pd.concat([frame, frame[["a"]]], axis=1)
+    with pytest.raises(DataError, match="'a' stands twice"):
+        sem.fit(ONE, doubled)
+    # A double column that the model does not use does no harm.
+    assert sem.fit("g =~ b + c + d", doubled).converged

@@ -74,30 +74,25 @@ def read_columns(data: pd.DataFrame, names: Sequence[str], latent: Sequence[str]
         for name in latent
         if name in data.columns
     ]
-    present = [name for name in names if name in data.columns]
-    if len(set(present)) < len(present) or not data.columns.is_unique:
-        twice = [name for name in present if list(data.columns).count(name) > 1]
-        problems += [f"column '{name}' stands twice in the data" for name in dict.fromkeys(twice)]
-    problems += [] if problems else _type_problems(data, present)
+    twice = set() if data.columns.is_unique else set(data.columns[data.columns.duplicated()])
+    problems += [f"column '{name}' stands twice in the data" for name in names if name in twice]
+    frame = data[[name for name in names if name in data.columns]]
+    problems += [] if twice else _type_problems(frame)
     if problems:
         raise DataError("The data do not fit the model:\n" + "\n".join(f"  {p}" for p in problems))
-    values = data[list(names)].to_numpy(dtype=float, na_value=np.nan)
+    values = frame.to_numpy(dtype=float, na_value=np.nan)
     infinite = [name for name, bad in zip(names, np.isinf(values).any(axis=0), strict=True) if bad]
     if infinite:
         raise DataError(f"Infinite values in {_list(infinite)}. Set them to missing or correct them.")
     return values
 
 
-def _type_problems(data: pd.DataFrame, names: Sequence[str]) -> list[str]:
-    problems = []
-    for name in names:
-        kind = data[name].dtype
-        if getattr(kind, "kind", "O") not in "iufb" or "complex" in str(kind):
-            problems.append(
-                f"column '{name}' holds {kind} values, not numbers; recode it to numbers (categories to "
-                "0/1 columns)"
-            )
-    return problems
+def _type_problems(frame: pd.DataFrame) -> list[str]:
+    return [
+        f"column '{name}' holds {kind} values, not numbers; recode it to numbers (categories to 0/1 columns)"
+        for name, kind in zip(frame.columns, frame.dtypes.to_numpy(), strict=True)
+        if getattr(kind, "kind", "O") not in "iufb"
+    ]
 
 
 def take_sample(values: Array, names: Sequence[str], x: Sequence[str]) -> Sample:

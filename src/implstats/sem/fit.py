@@ -214,7 +214,7 @@ def _search(
         return evaluate_ml(structure, sample.moments, theta, curvature)
 
     attempt = None
-    starts = start_values(table, structure, sample.moments) if start is None else [start]
+    starts = start_values(table, structure, sample.moments) if start is None else iter([start])
     for number, point in enumerate(starts, start=1):
         if np.isfinite(criterion(point, "none").value):
             attempt = _judge(table, structure, sample, minimise(criterion, point), number)

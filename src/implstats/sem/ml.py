@@ -19,7 +19,7 @@ from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.linalg.lapack import dpotrf, dpotri
+from scipy.linalg.lapack import dpotrf
 
 from implstats.sem.matrices import Structure, to_free
 from implstats.sem.moments import Moments, Stacks, derivative_stacks, implied_moments, second_derivatives
@@ -79,10 +79,13 @@ def inverse_and_log_det(matrix: Array) -> tuple[Array, float] | None:
     if info:
         return None
     log_det = 2.0 * float(np.log(np.diag(factor)).sum())
-    lower, _ = dpotri(factor, lower=1)  # its upper triangle is zero
-    inverse = lower + lower.T
-    inverse.flat[:: len(matrix) + 1] *= 0.5
-    return inverse, log_det
+    # Not LAPACK's potri: threaded OpenBLAS wakes all threads for it even at p = 9, which on a busy machine
+    # costs milliseconds; the general inverse of small matrices stays on one thread.
+    try:
+        inverse = np.linalg.inv(matrix)
+    except np.linalg.LinAlgError:  # singular to the last bit although the factor just exists
+        return None
+    return 0.5 * (inverse + inverse.T), log_det
 
 
 def evaluate_ml(

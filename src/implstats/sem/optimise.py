@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.linalg.lapack import dposv
+from scipy.linalg.lapack import dpotrf, dpotrs
 
 from implstats.sem.ml import Curvature, Evaluation
 
@@ -55,8 +55,11 @@ def _step(evaluation: Evaluation, damping: float) -> Array | None:
         return None
     if damping:
         H = H + damping * np.diag(np.abs(np.diag(H)) + 1e-8)
-    _, step, info = dposv(H, -0.5 * evaluation.gradient)
-    return step if info == 0 and np.all(np.isfinite(step)) else None
+    factor, not_positive = dpotrf(H, lower=1)
+    if not_positive:
+        return None
+    step, _ = dpotrs(factor, -0.5 * evaluation.gradient, lower=1)
+    return step if np.all(np.isfinite(step)) else None
 
 
 def minimise(criterion: Criterion, theta: Array, *, max_iterations: int = MAX_ITERATIONS) -> Optimum:

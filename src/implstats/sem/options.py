@@ -98,13 +98,13 @@ def check_options(
     ):
         if value not in known:
             raise UsageError(
-                f"{name} '{value}' is not known{did_you_mean(str(value), known)} Choose one of "
+                f"{name} '{value}' is not known{did_you_mean(str(value), known) or '.'} Choose one of "
                 f"{', '.join(known)}."
             )
     for name in group_equal:
         if name not in GROUP_EQUAL:
             raise UsageError(
-                f"group_equal '{name}' is not known{did_you_mean(name, GROUP_EQUAL)} Choose from "
+                f"group_equal '{name}' is not known{did_you_mean(name, GROUP_EQUAL) or '.'} Choose from "
                 f"{', '.join(GROUP_EQUAL)}."
             )
     if not (isinstance(ci_level, int | float) and 0 < ci_level < 1):

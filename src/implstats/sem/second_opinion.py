@@ -61,7 +61,7 @@ def _other_starts(ours: float, table: ParameterTable, structure: Structure, samp
 
     rng = np.random.default_rng(SEED)
     values = []
-    for start in start_values(table, structure, sample.moments)[-1:] * N_STARTS:
+    for start in list(start_values(table, structure, sample.moments))[-1:] * N_STARTS:
         moved = start * rng.uniform(0.8, 1.2, size=len(start))
         if np.isfinite(criterion(moved, "none").value):
             optimum = minimise(criterion, moved)

@@ -8,6 +8,8 @@ equal loadings; it is tried when the first does not lead to an optimum.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -19,19 +21,17 @@ from implstats.sem.table import ParameterTable, Row
 Array = NDArray[np.float64]
 
 
-def start_values(table: ParameterTable, structure: Structure, sample: SampleMoments) -> list[Array]:
-    """Return start vectors, each of shape (q,), best guess first, all with a positive definite Sigma.
+def start_values(table: ParameterTable, structure: Structure, sample: SampleMoments) -> Iterator[Array]:
+    """Yield start vectors, each of shape (q,), best guess first, all with a positive definite Sigma.
 
-    An empty list means that none could be found; then the model needs ``start()``.
+    None at all means that the model needs ``start()``.
     """
     position = {name: i for i, name in enumerate(structure.observed)}
-    found = []
     for plain in (False, True):
         theta = _fill(table, sample, position, plain=plain)
         repaired = _make_positive(table, structure, theta)
         if repaired is not None:
-            found.append(repaired)
-    return found
+            yield repaired
 
 
 def _fill(table: ParameterTable, sample: SampleMoments, position: dict[str, int], *, plain: bool) -> Array:
