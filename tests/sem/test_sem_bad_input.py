@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from implstats import sem
-from implstats.errors import DataError, NotSupportedError, UsageError
+from implstats.errors import DataError, ModelError, NotSupportedError, UsageError
 
 ONE = "f =~ a + b + c + d"
 
@@ -182,3 +182,16 @@ def test_a_column_that_stands_twice(frame):
         sem.fit(ONE, doubled)
     # A double column that the model does not use does no harm.
     assert sem.fit("g =~ b + c + d", doubled).converged
+
+
+def test_a_model_with_nothing_to_estimate(frame):
+    with pytest.raises(ModelError, match="nothing to estimate"):
+        sem.fit("a ~~ 1*a", frame)
+
+
+def test_a_definition_without_a_value_is_said(frame):
+    result = sem.fit("b ~ k*a\nnone := k/0\nfine := k^2", frame)
+    values = {p.lhs: p.estimate for p in result.parameters if p.op == ":="}
+    assert values["none"] is None
+    assert values["fine"] > 0
+    assert "none has no value" in result.reason

@@ -96,13 +96,15 @@ def successful_result(estimated: Estimated, *, checks: Sequence[Check], admissib
     indices = fit_indices(record)
     if robust:
         indices |= scaled_indices(record, robust.scale, robust.baseline_scale) | robust.extra
+    parameters = _parameters(estimated, covariance)
+    checks = [*checks, *_undefined(parameters)]
     return SemResult(
         verdict=verdict_of(checks),
         converged=True,
         admissible=admissible,
         n_obs=n,
         n_free=table.n_free,
-        parameters=_parameters(estimated, covariance),
+        parameters=parameters,
         fit=_clean(indices),
         checks=tuple(checks),
         estimator=options.estimator,
@@ -119,6 +121,20 @@ def successful_result(estimated: Estimated, *, checks: Sequence[Check], admissib
         },
         optimiser=estimated.record,
     )
+
+
+def _undefined(parameters: Sequence[Parameter]) -> list[Check]:
+    missing = [p.lhs for p in parameters if p.op == ":=" and p.estimate is None]
+    if not missing:
+        return []
+    return [
+        Check(
+            name="defined",
+            status="warn",
+            message=f"{', '.join(missing)} has no value at the estimates (a division by zero, or a root or "
+            "logarithm of a negative number). Correct the definition.",
+        )
+    ]
 
 
 def with_checks(result: SemResult, checks: Sequence[Check]) -> SemResult:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from implstats.errors import UsageError
+from implstats.errors import ModelError, UsageError
 from implstats.results import Check, verdict_of
 from implstats.sem import checks as check
 from implstats.sem.assemble import Estimated, failed_result, successful_result
@@ -87,6 +87,8 @@ def fit(
         The model cannot be read, an option is unknown or not supported.
     DataError
         The data cannot bear the model.
+    ModelError
+        Every parameter is fixed.
 
     Examples
     --------
@@ -118,6 +120,10 @@ def fit(
         raise UsageError(f"The data should be a pandas DataFrame; this is a {type(data).__name__}.")
     text = parse_model(model)
     table = build_table(text, options)
+    if table.n_free == 0:
+        raise ModelError(
+            "Every parameter of the model is fixed, so there is nothing to estimate. Free at least one."
+        )
     structure = build_structure(table)
     values = read_columns(data, structure.observed, table.names.latent)
     sample = take_sample(values, structure.observed, table.names.x)

@@ -75,9 +75,13 @@ def _other_starts(ours: float, table: ParameterTable, structure: Structure, samp
                     "Give start() values near it, "
             "and look for a weakly identified factor.",
         )  # fmt: skip
+    if not gains:
+        return Check(
+            name="other_starts", status="info", message="No other start reached an optimum to compare with."
+        )
     same = sum(abs(gain) <= SAME_CHISQ for gain in gains)
     return Check(
-        name="other_starts", status="ok" if same == len(gains) and gains else "info",
+        name="other_starts", status="ok" if same == len(gains) else "info",
         message=f"{same} of {len(gains)} other start(s) lead to the same optimum and none to a better one.",
     )  # fmt: skip
 
