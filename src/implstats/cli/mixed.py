@@ -1,0 +1,69 @@
+"""``implstats mixed``: fit a mixed model to a file, in lme4's formula language."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+FAMILIES = ("gaussian", "binomial", "poisson", "nbinom", "ordinal")
+DF_METHODS = ("auto", "kenward-roger", "satterthwaite", "none")
+
+
+@click.command(
+    epilog='Example: implstats mixed "y ~ wave * arm + (1 | institution) + (1 | person)" survey.csv',
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+@click.argument("formula")
+@click.argument("data", type=click.Path(path_type=Path, dir_okay=False))
+@click.option("--ml", is_flag=True, help="Maximum likelihood instead of REML.")
+@click.option("--df", type=click.Choice(DF_METHODS), default="auto", show_default=True,
+              help="auto: Kenward-Roger below 50 clusters, else Satterthwaite.")  # fmt: skip
+@click.option("--family", type=click.Choice(FAMILIES), default="gaussian", show_default=True)
+@click.option("--link", default=None, help="Link function; identity for gaussian.")
+@click.option("--agq", type=click.IntRange(min=1), default=1, show_default=True, help="Quadrature points.")
+@click.option("--weights", default=None, metavar="COLUMN", help="Prior weights.")
+@click.option("--robust", type=click.Choice(["CR2"]), default=None, help="Cluster-robust standard errors.")
+@click.option("--residual", default=None, metavar="STRUCTURE", help='Such as "ar1(wave | person)".')
+@click.option("--ci-level", type=click.FloatRange(0, 1, min_open=True, max_open=True), default=0.95,
+              show_default=True)  # fmt: skip
+@click.option("--second-opinion", is_flag=True, help="Compare with an independent fit.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON instead of text.")
+def mixed(
+    formula: str, data: Path, ml: bool, df: str, family: str, link: str | None, agq: int, weights: str | None,
+    robust: str | None, residual: str | None, ci_level: float, second_opinion: bool, as_json: bool,
+) -> None:  # fmt: skip
+    """Fit a mixed model to DATA (.csv .tsv .sav .dta .xlsx .parquet ...), in lme4's language.
+
+    FORMULA is such as "y ~ x + (1 | cluster)". Rows with missing values are left out and counted.
+    A fit that cannot be verified is reported as failed, with exit status 1.
+    """
+    from implstats.cli.output import print_json
+    from implstats.ingest import read_frame
+    from implstats.mixed import fit
+    from implstats.mixed.formula import read_formula
+    from implstats.mixed.options import check_options
+    from implstats.mixed.text import describe_fit
+
+    # A wrong call is told before a large file is read.
+    check_options(
+        reml=not ml,
+        df=df,
+        family=family,
+        link=link,
+        agq=agq,
+        robust=robust,
+        residual=residual,
+        ci_level=ci_level,
+    )
+    read_formula(formula)
+    result = fit(
+        formula, read_frame(data), reml=not ml, df=df, weights=weights, ci_level=ci_level,
+        second_opinion=second_opinion,
+    )  # fmt: skip
+    if as_json:
+        print_json(result.to_dict())
+    else:
+        click.echo(describe_fit(result))
+    if result.verdict == "failed":
+        raise SystemExit(1)

@@ -1,0 +1,11 @@
+"""Linear mixed models with nested random effects, by REML or ML.
+
+>>> from implstats import mixed
+>>> mixed.fit  # doctest: +ELLIPSIS
+<function fit at ...>
+"""
+
+from implstats.mixed.fit import fit
+from implstats.mixed.results import FixedEffect, LevelModes, MixedResult, Optimiser, RandomEffect
+
+__all__ = ["FixedEffect", "LevelModes", "MixedResult", "Optimiser", "RandomEffect", "fit"]

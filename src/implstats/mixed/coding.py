@@ -1,0 +1,52 @@
+"""Terms to columns: treatment coding and interactions, named as R names them.
+
+A categorical factor of a term is coded by contrasts (the first level left out) if the term without it is in
+the model too, else by all its levels; this is R's rule, which keeps ``0 + arm`` and ``arm:x`` complete.
+Reference: Chambers & Hastie (1992), Statistical Models in S, section 2.3.2.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from implstats.mixed.expressions import Categories, Column
+from implstats.mixed.terms import Terms
+
+INTERCEPT = "(Intercept)"
+
+
+def code_terms(
+    terms: Terms, columns: Mapping[str, Column], *, n: int
+) -> tuple[np.ndarray, list[str], list[int]]:
+    """Return the model matrix (n, p), its column names and the number of each column's term (0: intercept).
+
+    ``columns`` holds each factor's values over the n rows in use.
+    """
+    parts = [np.ones((n, 1))] if terms.intercept else []
+    names = [INTERCEPT] if terms.intercept else []
+    owner = [0] if terms.intercept else []
+    present = {frozenset(term) for term in terms.factors}
+    if terms.intercept:
+        present.add(frozenset())
+    for number, term in enumerate(terms.factors, start=1):
+        matrix, labels = np.ones((n, 1)), [""]
+        for factor in term:
+            contrast = frozenset(term) - {factor} in present
+            values, own = _code(columns[factor], contrast=contrast)
+            # R lets the first factor vary fastest.
+            matrix = (values[:, :, None] * matrix[:, None, :]).reshape(n, -1)
+            labels = [f"{left}:{right}" if left else right for right in own for left in labels]
+        parts.append(matrix)
+        names += labels
+        owner += [number] * len(labels)
+    return (np.concatenate(parts, axis=1) if parts else np.empty((n, 0))), names, owner
+
+
+def _code(column: Column, *, contrast: bool) -> tuple[np.ndarray, list[str]]:
+    if not isinstance(column, Categories):
+        return column.values, list(column.names)
+    used = np.unique(column.codes)
+    kept = used[1:] if contrast else used
+    return (column.codes[:, None] == kept) * 1.0, [f"{column.name}{column.levels[k]}" for k in kept]

@@ -1,0 +1,128 @@
+"""Covariance matrices of the random effects and how the optimiser moves in them.
+
+    G_l = Lambda_l Lambda_l'       relative covariance of level l, (q_l, q_l): in residual variances
+    theta                          the free entries of all Lambda_l (lower triangles), (R,)
+    g                              the free entries of all G_l (lower triangles), (R,)
+
+Terms of one level that are uncorrelated (``||`` or several bars) make Lambda_l block diagonal; then theta and
+g have an entry for each entry of each block. The criterion is even in each column of Lambda, so theta needs
+no bounds: a zero variance is an ordinary stationary point.
+
+References: Bates, Maechler, Bolker & Walker (2015), J. Stat. Softw. 67(1), sections 2.1 to 3.4;
+Pinheiro & Bates (1996), Stat. Comput. 6, 289-296.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import pairwise
+
+import numpy as np
+
+
+@dataclass(frozen=True, kw_only=True)
+class LevelShape:
+    """Free entries of one level's covariance matrix.
+
+    Attributes
+    ----------
+    q : int
+        Number of random effects of a cluster of this level.
+    blocks : tuple of tuple of int
+        Effects that may correlate; every effect is in exactly one block.
+    """
+
+    q: int
+    blocks: tuple[tuple[int, ...], ...]
+
+    @cached_property
+    def entries(self) -> tuple[np.ndarray, np.ndarray]:
+        """Row and column of each free entry, column by column within a block; two (R_l,) integer arrays."""
+        pairs = [(r, c) for block in self.blocks for i, c in enumerate(block) for r in block[i:]]
+        return np.array([r for r, _ in pairs]), np.array([c for _, c in pairs])
+
+    @cached_property
+    def basis(self) -> np.ndarray:
+        """Derivative of G_l in each free entry of G_l, (R_l, q, q)."""
+        rows, cols = self.entries
+        out = np.zeros((len(rows), self.q, self.q))
+        out[np.arange(len(rows)), rows, cols] = 1.0
+        out[np.arange(len(rows)), cols, rows] = 1.0
+        return out
+
+
+@dataclass(frozen=True, kw_only=True)
+class CovarianceShape:
+    """Free entries of all levels, lowest level first.
+
+    >>> shape = CovarianceShape(levels=(LevelShape(q=2, blocks=((0, 1),)), LevelShape(q=1, blocks=((0,),))))
+    >>> shape.size
+    4
+    """
+
+    levels: tuple[LevelShape, ...]
+
+    @cached_property
+    def slices(self) -> tuple[slice, ...]:
+        """Where each level's entries lie in theta and g."""
+        ends = np.cumsum([0, *(len(level.entries[0]) for level in self.levels)])
+        return tuple(slice(int(a), int(b)) for a, b in pairwise(ends))
+
+    @cached_property
+    def size(self) -> int:
+        """R, the number of free entries."""
+        return self.slices[-1].stop
+
+    @cached_property
+    def pairs(self) -> tuple[np.ndarray, np.ndarray]:
+        """Index pairs r <= s, ordered by s, so that the pairs of the lowest parameters come first."""
+        s, r = np.tril_indices(self.size)
+        return r, s
+
+    @cached_property
+    def curvature(self) -> np.ndarray:
+        """Second derivative of g in theta, a constant, (R, R, R): entry of g, theta, theta."""
+        out = np.zeros((self.size,) * 3)
+        for level, where in zip(self.levels, self.slices, strict=True):
+            rows, cols = level.entries
+            a, b = rows[:, None, None], cols[:, None, None]
+            r, s = rows[None, :, None], rows[None, None, :]
+            same = (cols[:, None] == cols[None, :])[None]
+            out[where, where, where] = same * (((a == r) & (b == s)) * 1.0 + ((a == s) & (b == r)))
+        return out
+
+    def factors(self, theta: np.ndarray) -> list[np.ndarray]:
+        """Return Lambda_l of each level, (q_l, q_l)."""
+        out = []
+        for level, where in zip(self.levels, self.slices, strict=True):
+            factor = np.zeros((level.q, level.q))
+            factor[level.entries] = theta[where]
+            out.append(factor)
+        return out
+
+    def jacobian(self, theta: np.ndarray) -> np.ndarray:
+        """Return the derivative of g in theta, (R, R): entry of g by entry of theta."""
+        return self.curvature @ theta
+
+    def pack(self, matrices: Sequence[np.ndarray]) -> np.ndarray:
+        """Return the free entries of each level's matrix, (R,)."""
+        return np.concatenate(
+            [matrix[level.entries] for level, matrix in zip(self.levels, matrices, strict=True)]
+        )
+
+
+def semidefinite_factor(G: np.ndarray) -> np.ndarray:
+    """Return the lower triangular Lambda with Lambda Lambda' = G for a positive semidefinite G, (q, q).
+
+    A pivot that is zero to rounding leaves its column zero, so that rank is kept.
+    """
+    q = len(G)
+    rest, factor = G.copy(), np.zeros((q, q))
+    floor = 1e-14 * max(float(np.trace(G)), np.finfo(float).tiny)
+    for c in range(q):
+        if rest[c, c] > floor:
+            factor[c:, c] = rest[c:, c] / np.sqrt(rest[c, c])
+            rest -= np.outer(factor[:, c], factor[:, c])
+    return factor

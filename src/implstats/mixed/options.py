@@ -1,0 +1,63 @@
+"""What this version fits, and a clear word about what it does not."""
+
+from __future__ import annotations
+
+from implstats.errors import NotSupportedError, UsageError, did_you_mean
+
+DF_METHODS = ("auto", "kenward-roger", "satterthwaite", "none")
+FAMILIES = ("gaussian", "binomial", "poisson", "nbinom", "ordinal")
+INSTEAD = {
+    "binomial": "For now score the outcome so that a Gaussian model serves, or use logistic GEE by cluster.",
+    "poisson": "For now model the logarithm of the rate as Gaussian, or use Poisson GEE by cluster.",
+    "nbinom": "For now model the logarithm of the count as Gaussian, or use negative "
+    "binomial GEE by cluster.",
+    "ordinal": "For now treat a scale of five or more points as Gaussian and check the residuals.",
+}
+
+
+def check_options(
+    *, reml: bool, df: str, family: str, link: str | None, agq: int, robust: str | None, residual: str | None,
+    ci_level: float,
+) -> None:  # fmt: skip
+    """Refuse options that are wrong, or that this version does not serve.
+
+    Raises
+    ------
+    UsageError
+        The value is not one of the known ones.
+    NotSupportedError
+        The value is known but not served yet; the message names the alternative.
+    """
+    if df not in DF_METHODS:
+        raise UsageError(f"df is one of {', '.join(DF_METHODS)}; got '{df}'{did_you_mean(df, DF_METHODS)}")
+    if family not in FAMILIES:
+        raise UsageError(
+            f"family is one of {', '.join(FAMILIES)}; got '{family}'{did_you_mean(family, FAMILIES)}"
+        )
+    if isinstance(ci_level, bool) or not 0.0 < ci_level < 1.0:
+        raise UsageError(f"ci_level lies between 0 and 1, such as 0.95; got {ci_level}.")
+    if family != "gaussian":
+        raise NotSupportedError(f"family '{family}' is not fitted in this version. {INSTEAD[family]}")
+    if link not in (None, "identity"):
+        raise NotSupportedError(
+            f"link '{link}' is not fitted in this version; a Gaussian model has the "
+            "identity link. Transform the "
+            "outcome instead, as in log(y) ~ ..."
+        )
+    if agq != 1:
+        raise NotSupportedError(
+            "Adaptive quadrature (agq above 1) has no use in a Gaussian model; leave it at 1."
+        )
+    if robust is not None:
+        raise NotSupportedError(
+            f"robust '{robust}' is not computed in this version; use df='kenward-roger', "
+            "which is made for few clusters."
+        )
+    if residual is not None:
+        raise NotSupportedError(
+            f"The residual structure '{residual}' is not fitted in this version; a random "
+            "slope of the wave, as in "
+            "(1 + wave | person), lets variances and correlations change over waves."
+        )
+    if df == "kenward-roger" and not reml:
+        raise UsageError("Kenward-Roger needs REML. Fit by REML, or use df='satterthwaite' with ML.")
