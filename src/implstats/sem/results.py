@@ -56,6 +56,10 @@ class Parameter:
         """The parameter in words, such as ``"f =~ x1"``."""
         return f"{self.lhs} ~ 1" if self.op == "~1" else f"{self.lhs} {self.op} {self.rhs}"
 
+    def to_dict(self) -> dict[str, Any]:
+        """Return the row as the command line's JSON shows it."""
+        return {key: value for key, value in asdict(self).items() if key != "free"}
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OptimiserRecord:
@@ -167,7 +171,7 @@ class SemResult:
             "admissible": self.admissible,
             "n_obs": self.n_obs,
             "n_free": self.n_free,
-            "parameters": [asdict(parameter) for parameter in self.parameters],
+            "parameters": [parameter.to_dict() for parameter in self.parameters],
             "fit": dict(self.fit),
             "checks": [check.to_dict() for check in self.checks],
         }
