@@ -132,10 +132,32 @@ class Book:
         for suffix, word in SUFFIXES.items():
             if name.endswith(suffix) and len(name) > len(suffix):
                 return f"{self._part(name.removesuffix(suffix))} ({word})"
-        level = LEVEL_OF_CATEGORY.fullmatch(name)
-        if level:
-            return f"{self._part(level[1]).capitalize()}: {self.label('wave', level[2])}"
+        category = self.category(name)
+        if category is not None:
+            return f"{category[0]}: {category[1]}"
         return {"time": "Time", "I(time**2)": "Time squared", "I(time ** 2)": "Time squared"}.get(name, name)
+
+    def category(self, name: str) -> tuple[str, str] | None:
+        """Return variable and level of a coefficient such as ``wave2012`` or ``role[T.nurse]``, as labels."""
+        bracketed = LEVEL_OF_CATEGORY.fullmatch(name)
+        if bracketed:
+            return self.thing(bracketed[1]).capitalize(), self.label("wave", bracketed[2])
+        known = ["wave", *(n for kind, n in self.labels if kind == "variable")]
+        stem = max((k for k in known if name.startswith(k) and name != k), key=len, default="")
+        rest = name.removeprefix(stem)
+        if not stem or rest.startswith("_") or (stem == "wave" and rest not in self._wave_names()):
+            return None
+        label = self.thing(stem)
+        return label[:1].upper() + label[1:], self.label("wave", rest) if stem == "wave" else rest
+
+    def _wave_names(self) -> set[str]:
+        return {text for key, label in self.labels.items() if key[0] == "wave" for text in (key[1], label)}
+
+    def distinct(self, names: list[str]) -> dict[str, str]:
+        """Return labels by name; a label that two names share is told apart by the names themselves."""
+        labels = {name: self.thing(name) for name in names}
+        shared = [label for label in labels.values() if list(labels.values()).count(label) > 1]
+        return {n: f"{label} ({n})" if label in shared else label for n, label in labels.items()}
 
     def parameter(self, term: str) -> str:
         """Return a SEM parameter ``lhs op rhs`` with labels and a readable operator."""

@@ -7,7 +7,17 @@ from typing import TYPE_CHECKING
 
 from implstats.report.book import Book
 from implstats.report.figures.spec import FigureSpec
-from implstats.report.figures.style import BLUE, MUTED, ORANGE, PALE_BLUE, grid_of, new_figure, wrapped
+from implstats.report.figures.style import (
+    BLUE,
+    MUTED,
+    ORANGE,
+    PALE_BLUE,
+    grid_of,
+    new_figure,
+    page_name,
+    pages_of,
+    wrapped,
+)
 from implstats.report.numbers import fixed
 from implstats.results.rows import Row
 
@@ -20,12 +30,21 @@ RIDGE = 1.25  # height of a ridge's place in units of the tallest bin
 
 
 def distribution_figures(book: Book) -> list[FigureSpec]:
-    """Return one figure with a panel for each scale."""
+    """Return figures with a panel for each scale, nine on a page."""
     blocks = {r.block for r in book.select("scales") if r.block.startswith(PREFIX)}
     scales = book.ordered("scale", [block.removeprefix(PREFIX) for block in sorted(blocks)])
     if not scales:
         return []
-    waves = book.ordered("wave", [r.level for s in scales for r in book.select("scales", block=PREFIX + s)])
+    waves = {
+        s: tuple(book.ordered("wave", [r.level for r in book.select("scales", block=PREFIX + s)]))
+        for s in scales
+    }
+    return [
+        _page(book, page, list(waves[page[0]]), number=i) for i, page in enumerate(pages_of(scales, waves))
+    ]
+
+
+def _page(book: Book, scales: list[str], waves: list[str], *, number: int) -> FigureSpec:
     columns = 3
     n_rows = -(-len(scales) // columns)
     figure = new_figure(book, height=min(n_rows * (0.9 + 0.42 * max(len(waves), 2)), 9.2))
@@ -37,15 +56,13 @@ def distribution_figures(book: Book) -> list[FigureSpec]:
         figure.supxlabel("Score. Hatched: withheld, few persons. Mark: mean.", fontsize=7.5)
     else:
         figure.supxlabel("Score. Mark: mean.", fontsize=7.5)
-    return [
-        FigureSpec(
-            name="distributions",
-            analysis="scales",
-            title="Distribution of scores" + (" by wave" if len(waves) > 1 else ""),
-            alt=" ".join(_alt(book, scale, waves) for scale in scales),
-            figure=figure,
-        )
-    ]
+    return FigureSpec(
+        name=page_name("distributions", number),
+        analysis="scales",
+        title="Distribution of scores" + (" by wave" if len(waves) > 1 else ""),
+        alt=" ".join(_alt(book, scale, waves) for scale in scales),
+        figure=figure,
+    )
 
 
 def edges_of(term: str) -> tuple[float, float]:
@@ -72,7 +89,7 @@ def _panel(book: Book, axes: Axes, scale: str, waves: list[str]) -> None:
         mean = book.first("scales", block="description", quantity="mean", term=scale, level=wave)
         if mean is not None and mean.estimate is not None:
             axes.plot([mean.estimate] * 2, [base, base + 1.08], color=ORANGE, lw=1.4, solid_capstyle="butt")
-    axes.set_title(wrapped(book.label("scale", scale), 26))
+    axes.set_title(wrapped(book.label("scale", scale), 23))
     axes.set_ylim(-0.05, len(waves) * RIDGE + 0.05)
     named = [book.label("wave", wave) for wave in reversed(waves)]
     axes.set_yticks([i * RIDGE + 0.08 for i in range(len(waves))], named if waves != [""] else [""])

@@ -112,9 +112,11 @@ def structural_layout(book: Book, edges: list[Edge]) -> tuple[dict[str, Node], t
     columns = [[n for n in names if depth[n] == k] for k in range(n_layers)]
     columns = _untangled(columns, paths)
     tallest = max(len(column) for column in columns)
-    height = max(2.6, 1.15 * tallest + 0.6)
+    height = max(2.3, 1.15 * tallest + 0.6)
     width, box = 6.5, min(1.35, 6.5 / n_layers * 0.62)
-    xs = [0.75 + box / 2 + k * (width - 0.9 - box) / max(n_layers - 1, 1) for k in range(n_layers)]
+    left, right = (_margin(columns[k], edges) for k in (0, -1))
+    step = (width - left - right - box) / max(n_layers - 1, 1)
+    xs = [left + box / 2 + k * step for k in range(n_layers)]
     nodes = {}
     for x, column in zip(xs, columns, strict=True):
         for i, name in enumerate(column):
@@ -124,6 +126,12 @@ def structural_layout(book: Book, edges: list[Edge]) -> tuple[dict[str, Node], t
                 latent=name in latent, font=8.0,
             )  # fmt: skip
     return nodes, (width, height)
+
+
+def _margin(column: list[str], edges: list[Edge]) -> float:
+    """Return the room beside a layer, in inches: more when covariances bow out there."""
+    arcs = [e for e in edges if e.op == "~~" and e.start in column and e.end in column]
+    return 0.85 if arcs else 0.15
 
 
 def layers_of(names: list[str], paths: list[Edge]) -> dict[str, int]:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from implstats.report.book import Book
 from implstats.report.figures.spec import FigureSpec
-from implstats.report.figures.style import BLUE, new_figure, wrapped
+from implstats.report.figures.style import BLUE, new_figure, page_name, wrapped
 from implstats.report.numbers import percent
 from implstats.results.rows import Row
 
@@ -15,56 +15,70 @@ if TYPE_CHECKING:
 
 # Below this share the darkest colour is not used, so that small shares look small.
 LOWEST_TOP = 0.3
+MOST_LINES = 30
 
 
 def missingness_figures(book: Book) -> list[FigureSpec]:
-    """Return one figure of the shares of missing values."""
+    """Return figures of the shares of missing values: names with the same waves stand together."""
     rows = [r for r in book.select("missing", quantity="share_missing") if r.estimate is not None]
-    if not rows:
-        return []
-    waves = book.ordered("wave", [r.level for r in rows])
+    if not any(r.estimate for r in rows):
+        return []  # nothing is missing: the table says so in one line, a figure would be empty
     names = list(dict.fromkeys(r.term for r in rows))
-    figure = new_figure(book, height=min(0.9 + 0.27 * len(names), 9))
-    axes = figure.subplots()
-    if len(waves) > 1:
-        _heatmap(book, axes, rows, names, waves)
-    else:
-        _bars(book, axes, rows, names)
+    labels = book.distinct(names)
+    waves = {n: tuple(book.ordered("wave", [r.level for r in rows if r.term == n])) for n in names}
+    groups = [[n for n in names if waves[n] == found] for found in dict.fromkeys(waves.values())]
+    groups = [g for g in groups if any(r.estimate for r in rows if r.term in g)]
+    pages = [group[i : i + MOST_LINES] for group in groups for i in range(0, len(group), MOST_LINES)]
     return [
-        FigureSpec(
-            name="missing",
-            analysis="missing",
-            title="Share of missing values",
-            alt=_alt(book, rows, waves),
-            figure=figure,
-        )
+        _page(book, [r for r in rows if r.term in page], {n: labels[n] for n in page}, number=i)
+        for i, page in enumerate(pages)
     ]
 
 
-def _heatmap(book: Book, axes: Axes, rows: list[Row], names: list[str], waves: list[str]) -> None:
+def _page(book: Book, rows: list[Row], labels: dict[str, str], *, number: int) -> FigureSpec:
+    waves = book.ordered("wave", [r.level for r in rows])
+    names = list(labels)
+    figure = new_figure(book, height=min(0.9 + 0.27 * len(names), 9))
+    axes = figure.subplots()
+    if len(waves) > 1:
+        _heatmap(book, axes, rows, labels, waves)
+    else:
+        _bars(axes, rows, labels)
+    return FigureSpec(
+        name=page_name("missing", number),
+        analysis="missing",
+        title="Share of missing values" + (" by wave" if len(waves) > 1 else ""),
+        alt=_alt(book, rows, waves),
+        figure=figure,
+    )
+
+
+def _heatmap(book: Book, axes: Axes, rows: list[Row], labels: dict[str, str], waves: list[str]) -> None:
     import numpy as np
     import seaborn
 
+    names = list(labels)
     grid = np.full((len(names), len(waves)), np.nan)
     for row in rows:
         grid[names.index(row.term), waves.index(row.level)] = row.estimate
-    text = [["" if np.isnan(v) else percent(v, decimals=0) for v in line] for line in grid]
+    text = [["" if np.isnan(v) else percent(v) for v in line] for line in grid]
     seaborn.heatmap(
         grid, ax=axes, annot=np.array(text), fmt="", vmin=0, vmax=max(LOWEST_TOP, float(np.nanmax(grid))),
         cmap=seaborn.light_palette(BLUE, as_cmap=True), cbar=False, linewidths=1.5, linecolor="white",
         annot_kws={"fontsize": 8},
         xticklabels=[book.label("wave", w) for w in waves],
-        yticklabels=[wrapped(book.thing(n), 34) for n in names],
+        yticklabels=[wrapped(labels[n], 38) for n in names],
     )  # fmt: skip
     axes.tick_params(length=0)
     axes.tick_params(axis="y", rotation=0)
 
 
-def _bars(book: Book, axes: Axes, rows: list[Row], names: list[str]) -> None:
+def _bars(axes: Axes, rows: list[Row], labels: dict[str, str]) -> None:
+    names = list(labels)
     shares = [next(r.estimate or 0.0 for r in rows if r.term == name) for name in names]
     places = range(len(names))
     axes.barh(places, [100 * s for s in shares], color=BLUE, height=0.6)
-    axes.set_yticks(places, [wrapped(book.thing(n), 34) for n in names])
+    axes.set_yticks(places, [wrapped(labels[n], 38) for n in names])
     axes.invert_yaxis()
     top = 100 * max([*shares, 0.05])
     axes.set_xlim(0, 1.12 * top)

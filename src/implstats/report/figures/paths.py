@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 Point = tuple[float, float]
+# More covariances than this would hide the paths of a structural model.
+MOST_ARCS = 3
 # Where along an arrow its label may stand, best first.
 PLACES = (0.5, 0.4, 0.6, 0.32, 0.68, 0.25, 0.75)
 
@@ -36,6 +38,9 @@ def _one(book: Book, analysis: str) -> FigureSpec | None:
         return None
     nodes, size = (structural_layout if structural else measurement_layout)(book, edges)
     edges = [e for e in edges if e.start in nodes and e.end in nodes]
+    crowded = structural and sum(e.op == "~~" for e in edges) > MOST_ARCS
+    if crowded:
+        edges = [e for e in edges if e.op != "~~"]
     figure = new_figure(book, width=size[0], height=size[1])
     figure.set_layout_engine("none")
     axes = figure.add_axes((0, 0, 1, 1))
@@ -48,7 +53,9 @@ def _one(book: Book, analysis: str) -> FigureSpec | None:
     return FigureSpec(
         name=f"path-{analysis.replace(':', '-')}",
         analysis=analysis,
-        title=sentence(book.name_of(analysis)) + " Standardised; dashed: the interval includes zero",
+        title=sentence(book.name_of(analysis))
+        + " Standardised; dashed: the interval includes zero"
+        + ("; covariances stand in the table" if crowded else ""),
         alt=_alt(book, analysis, edges),
         figure=figure,
     )
@@ -64,7 +71,7 @@ def _draw_node(axes: Axes, node: Node) -> None:
         corner = (node.x - node.width / 2, node.y - node.height / 2)
         axes.add_patch(Rectangle(corner, node.width, node.height, **style))
     characters = int(node.width * 72 / (node.font * 0.6))
-    lines = 1 if node.height < 0.4 else 2
+    lines = 1 if node.height < 0.4 else 3
     text = wrapped(node.label, characters)
     if text.count("\n") >= lines or max(map(len, text.split("\n"))) > characters:
         text = _shortened(node.label, characters, lines)
@@ -125,7 +132,9 @@ def _control(start: Node, end: Node, edge: Edge, nodes: dict[str, Node], bends: 
     x, y = (start.x + end.x) / 2, (start.y + end.y) / 2
     if edge.op == "~~":
         if abs(start.x - end.x) < 0.1:
-            return (x - start.width / 2 - 0.5 - 0.28 * abs(start.y - end.y), y)
+            bow = start.width / 2 + 0.5 + 0.28 * abs(start.y - end.y)
+            right = x > max(n.x for n in nodes.values()) - 0.1 and x > 3
+            return (x + bow if right and not start.latent else x - bow, y)
         return (x, y - 0.5)
     if edge.op == "~" and _blocked(start, end, nodes):
         middle = sum(n.y for n in nodes.values()) / len(nodes)

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 WIDTH = 6.5
 TALLEST = 9.2
+MOST_PANELS = 9
 INK = "#222222"
 MUTED = "#8a8f98"
 GRID = "#dddddd"
@@ -44,6 +45,9 @@ RC: Any = {
     "xtick.major.width": 0.6,
     "ytick.major.width": 0.6,
     "hatch.linewidth": 0.5,
+    # Hinted text has other widths at other resolutions, and labels solved for one would be cut at another.
+    "text.hinting": "no_hinting",
+    "figure.dpi": 200,
     "svg.fonttype": "none",
     "svg.hashsalt": "implstats",
     "pdf.fonttype": 42,
@@ -73,6 +77,31 @@ def grid_of(figure: Figure, count: int, *, columns: int, **options: Any) -> list
     for unused in axes[count:]:
         unused.set_axis_off()
     return axes[:count]
+
+
+def pages_of(names: list[str], waves_of: dict[str, tuple[str, ...]]) -> list[list[str]]:
+    """Return names in pages: those with the same waves together, at most ``MOST_PANELS`` on a page.
+
+    >>> pages_of(["a", "b", "c"], {"a": ("1", "2"), "b": ("",), "c": ("1", "2")})
+    [['a', 'c'], ['b']]
+    """
+    groups: dict[tuple[str, ...], list[str]] = {}
+    for name in names:
+        groups.setdefault(waves_of[name], []).append(name)
+    pages = []
+    for group in groups.values():
+        size = -(-len(group) // -(-len(group) // MOST_PANELS))  # pages of equal size
+        pages += [group[i : i + size] for i in range(0, len(group), size)]
+    return pages
+
+
+def page_name(name: str, page: int) -> str:
+    """Return a figure's file name: the first page has the bare name.
+
+    >>> page_name("missing", 0), page_name("missing", 1)
+    ('missing', 'missing-2')
+    """
+    return name if page == 0 else f"{name}-{page + 1}"
 
 
 def wrapped(text: str, width: int) -> str:

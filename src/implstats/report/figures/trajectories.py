@@ -8,7 +8,17 @@ from typing import TYPE_CHECKING
 from implstats.report.book import Book
 from implstats.report.figures.distributions import moved
 from implstats.report.figures.spec import FigureSpec
-from implstats.report.figures.style import BLUE, MUTED, ORANGE, TALLEST, grid_of, new_figure, wrapped
+from implstats.report.figures.style import (
+    BLUE,
+    MUTED,
+    ORANGE,
+    TALLEST,
+    grid_of,
+    new_figure,
+    page_name,
+    pages_of,
+    wrapped,
+)
 from implstats.report.numbers import counted, fixed
 from implstats.results.rows import Row
 
@@ -21,32 +31,36 @@ MOST_NAMED = 30
 
 
 def trajectory_figures(book: Book) -> list[FigureSpec]:
-    """Return one figure with a panel for each scale."""
+    """Return figures with a panel for each scale, nine on a page."""
     rows = book.select("trajectories", quantity="mean")
     scales = book.ordered("scale", [r.block for r in rows if r.estimate is not None])
     if not scales:
         return []
-    waves = book.ordered("wave", [r.level for r in rows])
+    waves = {s: tuple(book.ordered("wave", [r.level for r in rows if r.block == s])) for s in scales}
+    return [
+        _page(book, [r for r in rows if r.block in page], page, list(waves[page[0]]), number=i)
+        for i, page in enumerate(pages_of(scales, waves))
+    ]
+
+
+def _page(book: Book, rows: list[Row], scales: list[str], waves: list[str], *, number: int) -> FigureSpec:
     n_clusters = len({r.term for r in rows if r.term != ALL})
     drawer = _lines if len(waves) > 1 else _caterpillar
     columns = 3
     n_rows = -(-len(scales) // columns)
     each = 2.3 if len(waves) > 1 else max(2.2, min(0.9 + 0.13 * n_clusters, 6.5))
     figure = new_figure(book, height=min(n_rows * each, TALLEST))
-    shared = {"sharey": False} if len(waves) > 1 else {}
-    for axes, scale in zip(grid_of(figure, len(scales), columns=columns, **shared), scales, strict=True):
+    for axes, scale in zip(grid_of(figure, len(scales), columns=columns), scales, strict=True):
         drawer(book, axes, [r for r in rows if r.block == scale], waves)
-        axes.set_title(wrapped(book.label("scale", scale), 26))
+        axes.set_title(wrapped(book.label("scale", scale), 21))
     level = next((r.unit for r in rows if r.unit), "cluster")
-    return [
-        FigureSpec(
-            name="trajectories",
-            analysis="trajectories",
-            title=f"Means by {book.label('cluster', level).lower()}" + _over(waves),
-            alt=_alt(book, rows, scales, waves, level),
-            figure=figure,
-        )
-    ]
+    return FigureSpec(
+        name=page_name("trajectories", number),
+        analysis="trajectories",
+        title=f"Means by {book.label('cluster', level).lower()}" + _over(waves),
+        alt=_alt(book, rows, scales, waves, level),
+        figure=figure,
+    )
 
 
 def _over(waves: list[str]) -> str:

@@ -61,6 +61,7 @@ def page_parts(book: Book, specs: list[TableSpec]) -> dict[str, Any]:
         "headline": headline,
         "failures": failures,
         "people": content.people(book),
+        "created": str(book.provenance.get("created") or "")[:10],
         "published": content.published_line(book),
         "published_ok": all(record["agrees"] for record in book.published),
         "unverified": content.unverified_keys(book),

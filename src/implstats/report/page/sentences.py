@@ -84,13 +84,15 @@ def _coefficient(book: Book, row: Row) -> str:
     outcome, size = row.unit or "the outcome", row.estimate or 0.0
     amount = fixed(abs(size), decimals=book.decimals)
     term = book.term(row.term)
-    if ":" in row.term and "[" not in row.term:
+    if ":" in row.term:
         first, *others = (book.term(part) for part in row.term.split(":"))
-        change = "larger" if size > 0 else "smaller"
-        text = f"The slope of {first} is {change} by {amount} for each unit more of {listed(others)}"
+        text = (
+            f"The coefficient of {first} changes by {fixed(size, decimals=book.decimals)} for each unit more "
+            f"of {listed(others)}"
+        )
     elif row.term == "time":
         text = f"{outcome} {'rose' if size > 0 else 'fell'} by {amount} for each unit of time"
-    elif "[" in row.term:
+    elif book.category(row.term) is not None:
         text = (
             f"{outcome} is {'higher' if size > 0 else 'lower'} by {amount} for {term} than for the reference"
         )

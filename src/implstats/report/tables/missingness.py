@@ -13,14 +13,16 @@ def missingness_tables(book: Book) -> list[TableSpec]:
         return []
     waves = book.ordered("wave", [r.level for r in rows])
     found = {(r.block, r.term, r.level): r for r in rows}
+    labels = book.distinct(list(dict.fromkeys(r.term for r in rows)))
     out = [
         [
-            words(book.thing(term)),
+            words(labels[term]),
             *(cell_of(found.get((block, term, wave)), "estimate", "percent", decimals=1) for wave in waves),
         ]
         for block, term in dict.fromkeys((r.block, r.term) for r in rows)
     ]
-    names = [book.label("wave", wave) if wave else "Missing" for wave in waves]
+    nameless = "Missing" if waves == [""] else "Without waves"
+    names = [book.label("wave", wave) if wave else nameless for wave in waves]
     return [
         make_table(
             book,
