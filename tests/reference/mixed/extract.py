@@ -9,17 +9,29 @@ import json
 import sys
 from pathlib import Path
 
-BLOCKS = ("n_obs", "n_groups", "fixef", "se", "sigma", "varcorr", "AIC", "BIC", "logLik", "criterion_minus2", "is_singular")
-NAMES = """
-Dyestuff Pastes_nested bh1996_contextual bh1996_random_slope lq2002_random_intercept
-lq2002_random_slope_contextual lq2002_within_between sim3_12inst_3level_inst_slope
-sim3_12inst_3level_intercepts sim3_12inst_3level_person_slope sim3_4inst_very_few_clusters
-sim3_singular_slope_correlation sim_missing_values_listwise sim_near_collinear_predictors
-sim_single_observation_clusters sleepstudy_missing_unbalanced_slope sleepstudy_prior_weights
-sleepstudy_random_intercept sleepstudy_random_slope sleepstudy_random_slope_uncorrelated
-univbct_3level_btn_subnum univbct_3level_slope univbct_4level_btn_company_subnum univbct_random_intercept
-univbct_random_slope univbct_wave_dummies
-""".split()
+BLOCKS = (
+    "n_obs",
+    "n_groups",
+    "fixef",
+    "se",
+    "sigma",
+    "varcorr",
+    "AIC",
+    "BIC",
+    "logLik",
+    "criterion_minus2",
+    "is_singular",
+)
+NAMES = (
+    "Dyestuff", "Pastes_nested", "bh1996_contextual", "bh1996_random_slope", "lq2002_random_intercept",
+    "lq2002_random_slope_contextual", "lq2002_within_between", "sim3_12inst_3level_inst_slope",
+    "sim3_12inst_3level_intercepts", "sim3_12inst_3level_person_slope", "sim3_4inst_very_few_clusters",
+    "sim3_singular_slope_correlation", "sim_missing_values_listwise", "sim_near_collinear_predictors",
+    "sim_single_observation_clusters", "sleepstudy_missing_unbalanced_slope", "sleepstudy_prior_weights",
+    "sleepstudy_random_intercept", "sleepstudy_random_slope", "sleepstudy_random_slope_uncorrelated",
+    "univbct_3level_btn_subnum", "univbct_3level_slope", "univbct_4level_btn_company_subnum",
+    "univbct_random_intercept", "univbct_random_slope", "univbct_wave_dummies",
+)  # fmt: skip
 
 
 def extract(source: Path, target: Path) -> None:
@@ -42,7 +54,10 @@ def extract(source: Path, target: Path) -> None:
         lines = (source / path).read_text(encoding="utf-8").splitlines()
         header = [cell.strip('"') for cell in lines[0].split(",")]
         kept = [i for i, cell in enumerate(header) if cell in used]
-        rows = [",".join(header[i] for i in kept), *(",".join(line.split(",")[i] for i in kept) for line in lines[1:])]
+        rows = [
+            ",".join(header[i] for i in kept),
+            *(",".join(line.split(",")[i] for i in kept) for line in lines[1:]),
+        ]
         (target / path).write_text("\n".join(rows) + "\n", encoding="utf-8")
 
 
