@@ -117,7 +117,8 @@ def people(book: Book) -> list[tuple[str, str]]:
         several = len({r.block for r in rows}) > 1
         for wave in book.ordered("wave", [r.level for r in mine]):
             last = [r for r in mine if r.level == wave][-1]
-            name = book.label("wave", wave) or "Persons"
+            nameless = "All waves" if len({r.level for r in mine}) > 1 else "Persons"
+            name = book.label("wave", wave) or nameless
             label = f"{book.label('table', table)}, {name.lower()}" if several else name
             shown = "suppressed" if last.suppressed else "not available"
             value = shown if last.estimate is None else fixed(last.estimate, decimals=0)
