@@ -149,6 +149,16 @@ def test_few_clusters_and_second_opinion(design: Design) -> None:
     assert result.verdict == "caution"
 
 
+def test_a_covariance_that_no_cluster_informs_is_told(frame: pd.DataFrame) -> None:
+    # No institution has both arms, so the covariance of the two arm effects is arbitrary.
+    arms = frame.assign(arm=np.where(frame["inst"] % 2, "B", "A"))
+    result = mixed.fit("y ~ 0 + arm + (0 + arm | inst)", arms)
+    assert result.verdict == "caution"
+    assert next(c.status for c in result.checks if c.name == "identified") == "warn"
+    plain = mixed.fit("y ~ x + (1 | inst)", frame)
+    assert next(c.status for c in plain.checks if c.name == "identified") == "ok"
+
+
 def test_no_df_no_p(frame: pd.DataFrame) -> None:
     effect = mixed.fit("y ~ x + (1 | inst)", frame, df="none").fixed[1]
     assert (effect.df, effect.p_value, effect.conf_low, effect.df_method) == (None, None, None, "none")

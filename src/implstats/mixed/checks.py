@@ -9,6 +9,7 @@ from implstats.mixed.design import Design
 from implstats.mixed.standardise import Standardised
 from implstats.results import Check
 
+FLAT = 1e-10  # share of the largest curvature that is rounding
 FEW = 5  # clusters below which a variance between them is hardly more than a guess
 
 
@@ -27,6 +28,26 @@ def optimum_check(optimum: Optimum) -> Check:
         message=f"No optimum could be verified ({numbers}), so no estimate is given. "
         "Simplify the random part, "
         "for instance by leaving out a slope.",
+    )  # fmt: skip
+
+
+def identified_check(optimum: Optimum) -> Check:
+    """Return whether the data inform every variance and covariance: no flat direction among them."""
+    """Return whether the data inform every variance and covariance: no flat direction among them."""
+    bend = optimum.search.at.bend
+    bend = optimum.search.at.bend
+    size = np.abs(np.diag(bend))
+    size = np.abs(np.diag(bend))
+    flat = bool(np.any(size <= FLAT * size.max()))
+    if not flat:
+        unit = 1.0 / np.sqrt(size)
+        flat = bool(np.abs(np.linalg.eigvalsh(bend * np.outer(unit, unit))).min() <= FLAT)
+    if not flat:
+        return Check(name="identified", status="ok", message="The data inform every variance and covariance.")
+    return Check(
+        name="identified", status="warn",
+        message="The data do not inform every variance and covariance (as when no cluster has both of two "
+        "categories), so at least one of them is arbitrary. Simplify the random part.",
     )  # fmt: skip
 
 

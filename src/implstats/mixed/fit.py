@@ -12,7 +12,7 @@ import numpy as np
 
 from implstats.errors import DataError, UsageError
 from implstats.mixed.boundary import Optimum, find_optimum
-from implstats.mixed.checks import boundary_check, data_checks, optimum_check
+from implstats.mixed.checks import boundary_check, data_checks, identified_check, optimum_check
 from implstats.mixed.covariance import CovarianceShape, LevelShape
 from implstats.mixed.criterion import Problem
 from implstats.mixed.design import Design, build_design
@@ -157,7 +157,9 @@ def _optimum_checks(optimum: Optimum | None, design: Design, scaled: Standardise
         )
         return [Check(name="optimum", status="fail", message=message)]
     checks = [optimum_check(optimum)]
-    return [*checks, boundary_check(optimum, design, scaled)] if optimum.verified else checks
+    if not optimum.verified:
+        return checks
+    return [*checks, boundary_check(optimum, design, scaled), identified_check(optimum)]
 
 
 def _counts(design: Design) -> dict[str, int]:
