@@ -33,10 +33,7 @@ def optimum_check(optimum: Optimum) -> Check:
 
 def identified_check(optimum: Optimum) -> Check:
     """Return whether the data inform every variance and covariance: no flat direction among them."""
-    """Return whether the data inform every variance and covariance: no flat direction among them."""
     bend = optimum.search.at.bend
-    bend = optimum.search.at.bend
-    size = np.abs(np.diag(bend))
     size = np.abs(np.diag(bend))
     flat = bool(np.any(size <= FLAT * size.max()))
     if not flat:
