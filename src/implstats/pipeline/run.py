@@ -17,6 +17,7 @@ from implstats.pipeline.lock import study_lock
 from implstats.pipeline.workflow import WorkflowStudy, missing_raw_files
 from implstats.study.paths import project_root
 
+STARTED = re.compile(r"^Job \d+: (.+)")
 PROGRESS = re.compile(r"^(\d+) of (\d+) steps")
 # Lines of the workflow's own log that are kept to explain a failure.
 KEPT_LINES = 60
@@ -114,8 +115,8 @@ def _follow(lines: Iterable[str], say: Callable[[str], None]) -> tuple[list[str]
     for line in lines:
         text = line.rstrip()
         kept.append(text)
-        if text.startswith("Job ") and ": " in text:
-            say("  " + text.split(": ", 1)[1])
+        if found := STARTED.match(text):
+            say(f"  {found[1]}")
         elif found := PROGRESS.match(text):
             steps = int(found[1])
             say(f"  {found[1]} of {found[2]} steps done")

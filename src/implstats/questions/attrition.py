@@ -48,14 +48,23 @@ def _participation(question: Attrition, scored: Scored, seen_by: list[str]) -> I
             "study": scored.study.study.name, "analysis": question.name, "block": "participation",
             "level": labels[record["wave"]],
         }  # fmt: skip
-        n = float(record["n_persons"])
-        yield Row(**common, quantity="n_persons", estimate=n, unit="persons")
+        for quantity in ("n_persons", "n_joined", "n_dropout", "n_intermittent"):
+            yield _count(common, quantity, int(record[quantity]), scored.study.outputs.min_cell)
+        few = 0 < record["n_of_first"] < scored.study.outputs.min_cell
         yield Row(
-            **common, quantity="share_of_first", estimate=finite_or_none(record["share_of_first"]),
-            n_obs=int(record["n_of_first"]), unit="share of first-wave persons",
+            **common, quantity="share_of_first", unit="share of first-wave persons", suppressed=few,
+            estimate=None if few else finite_or_none(record["share_of_first"]),
+            n_obs=None if few else int(record["n_of_first"]), reason="few persons" if few else "",
         )  # fmt: skip
-        for quantity in ("n_joined", "n_dropout", "n_intermittent"):
-            yield Row(**common, quantity=quantity, estimate=float(record[quantity]), unit="persons")
+
+
+def _count(common: dict[str, Any], quantity: str, count: int, min_cell: int) -> Row:
+    """A number of persons; a small one could point at them, so it is withheld."""
+    few = 0 < count < min_cell
+    return Row(
+        **common, quantity=quantity, estimate=None if few else float(count), unit="persons", suppressed=few,
+        reason="few persons" if few else "",
+    )  # fmt: skip
 
 
 def _comparison(question: Attrition, scored: Scored, seen_by: list[str]) -> Iterator[Row]:

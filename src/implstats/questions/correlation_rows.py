@@ -44,10 +44,11 @@ def _row(described: DescribedTable, one: str, other: str, wave: str, pairs: np.n
     n = len(pairs)
     common: dict[str, Any] = {
         "study": described.study, "analysis": "correlations", "block": described.name,
-        "term": f"{one} ~~ {other}", "level": wave, "quantity": "correlation", "n_obs": n,
+        "term": f"{one} ~~ {other}", "level": wave, "quantity": "correlation",
     }  # fmt: skip
     if n < max(FEWEST, described.min_cell):
-        return Row(**common, verdict="failed", reason=f"only {n} persons answered both")
+        return Row(**common, suppressed=True, reason="few persons")
+    common["n_obs"] = n
     if (pairs.std(axis=0) == 0).any():
         return Row(**common, verdict="failed", reason="one of the scales does not vary")
     r = float(np.corrcoef(pairs.T)[0, 1])

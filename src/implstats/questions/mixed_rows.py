@@ -93,21 +93,28 @@ def _random_rows(fit: MixedResult, common: dict[str, Any]) -> list[Row]:
 def _icc_rows(task: MixedTask, fit: MixedResult, common: dict[str, Any]) -> list[Row]:
     if any(effect.term != "(Intercept)" or effect.term2 != "(Intercept)" for effect in fit.random):
         return []
-    total = sum(effect.covariance for effect in fit.random) + fit.residual_variance
+    variances = [_known(effect.covariance) for effect in fit.random]
+    residual = _known(fit.residual_variance)
+    total = sum(variances) + residual
     rows = [
         Row(**common, block="icc", level=effect.cluster, quantity="icc",
-            estimate=finite_or_none(effect.covariance / total), unit="share of variance")
-        for effect in fit.random
+            estimate=finite_or_none(variance / total), unit="share of variance")
+        for effect, variance in zip(fit.random, variances, strict=True)
     ]  # fmt: skip
-    if len(fit.random) == 1:
-        sizes = _cluster_sizes(task, fit)
-        variance = fit.random[0].covariance
-        reliability = np.mean(variance / (variance + fit.residual_variance / sizes))
+    if len(variances) == 1:
+        reliability = np.mean(variances[0] / (variances[0] + residual / _cluster_sizes(task, fit)))
         rows.append(
             Row(**common, block="icc", level=fit.random[0].cluster, quantity="group_mean_reliability",
                 estimate=finite_or_none(float(reliability)))
         )  # fmt: skip
     return rows
+
+
+def _known(value: float | None) -> float:
+    """A variance of a fit that did not fail; only failed fits have none, and those have no ICC rows."""
+    if value is None:
+        raise ValueError("a fit that did not fail has every variance")
+    return value
 
 
 def _cluster_sizes(task: MixedTask, fit: MixedResult) -> np.ndarray:

@@ -56,22 +56,19 @@ def published_numbers(context: Context) -> list[PublishedNumber]:
 
 
 def _published_record(comparison: Comparison) -> dict[str, Any]:
-    """A line of ``published.csv``; what the judgement rests on stands behind the citation."""
+    """A line of ``published.csv``; a tolerance that was needed stands behind the citation."""
     record = comparison.to_dict()
-    reason = record.pop("reason")
-    return {**record, "citation": f"{record['citation']} [{reason}]" if reason else record["citation"]}
+    if comparison.agrees and comparison.reason:
+        record["citation"] = f"{comparison.citation} [{comparison.reason}]"
+    return record
 
 
 def _ingest_answer(context: Context, table: str, notes: dict[str, Any]) -> Answer:
     rows = [
-        Row(
-            study=context.study.study.name, analysis="flow", block=table, term=step["step"],
-            level=step["wave"], quantity=quantity, estimate=float(step[quantity]),
-            unit=quantity.removeprefix("n_"),
-        )
+        _flow_row(context, table, step, quantity)
         for step in notes["flow"]
         for quantity in ("n_rows", "n_persons")
-    ]  # fmt: skip
+    ]
     checks = [
         NamedCheck(
             analysis="ingest",
@@ -84,6 +81,15 @@ def _ingest_answer(context: Context, table: str, notes: dict[str, Any]) -> Answe
         for issue in notes["issues"]
     ]
     return Answer(rows=tuple(rows), checks=tuple(checks))
+
+
+def _flow_row(context: Context, table: str, step: dict[str, Any], quantity: str) -> Row:
+    few = 0 < step[quantity] < context.study.outputs.min_cell
+    return Row(
+        study=context.study.study.name, analysis="flow", block=table, term=step["step"], level=step["wave"],
+        quantity=quantity, estimate=None if few else float(step[quantity]),
+        unit=quantity.removeprefix("n_"), suppressed=few, reason="few persons" if few else "",
+    )  # fmt: skip
 
 
 def study_entries(context: Context) -> Iterable[Entry]:

@@ -20,7 +20,7 @@ MOST_LINES = 30
 
 def missingness_figures(book: Book) -> list[FigureSpec]:
     """Return figures of the shares of missing values: names with the same waves stand together."""
-    rows = [r for r in book.select("missing", quantity="share_missing") if r.estimate is not None]
+    rows = [r for r in shown_shares(book) if r.estimate is not None]
     if not any(r.estimate for r in rows):
         return []  # nothing is missing: the table says so in one line, a figure would be empty
     names = list(dict.fromkeys(r.term for r in rows))
@@ -35,6 +35,18 @@ def missingness_figures(book: Book) -> list[FigureSpec]:
     ]
 
 
+def shown_shares(book: Book) -> list[Row]:
+    """Return one share for each name and wave: of answers for a scale of several items, else of values.
+
+    A score needs only some of its items, so the share of missing scores would hide skipped answers.
+    """
+    answers = {
+        (r.block, r.term, r.level): r for r in book.select("missing", quantity="share_answers_missing")
+    }
+    values = book.select("missing", quantity="share_missing")
+    return [answers.get((r.block, r.term, r.level), r) for r in values]
+
+
 def _page(book: Book, rows: list[Row], labels: dict[str, str], *, number: int) -> FigureSpec:
     waves = book.ordered("wave", [r.level for r in rows])
     names = list(labels)
@@ -47,7 +59,8 @@ def _page(book: Book, rows: list[Row], labels: dict[str, str], *, number: int) -
     return FigureSpec(
         name=page_name("missing", number),
         analysis="missing",
-        title="Share of missing values" + (" by wave" if len(waves) > 1 else ""),
+        title="Share of missing values (scales of several items: of missing answers)"
+        + (" by wave" if len(waves) > 1 else ""),
         alt=_alt(book, rows, waves),
         figure=figure,
     )

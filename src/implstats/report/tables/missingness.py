@@ -1,16 +1,35 @@
-"""Shares of missing values by scale or variable and wave."""
+"""Shares of missing values by scale or variable and wave: of values, and of the answers behind the scores."""
 
 from __future__ import annotations
 
 from implstats.report.book import Book
 from implstats.report.tables.spec import TableSpec, cell_of, headers, make_table, words
 
+# quantity -> name, title and note of its table
+KINDS = {
+    "share_missing": (
+        "missing",
+        "Missing values",
+        "Share of the persons who took part and have no value.",
+    ),
+    "share_answers_missing": (
+        "missing-answers",
+        "Missing answers to the items of each scale",
+        "Share of skipped answers; a score needs only some of its items, so most of them cost no score.",
+    ),
+}
+
 
 def missingness_tables(book: Book) -> list[TableSpec]:
-    """Return one table: a line for each scale or variable, a column for each wave."""
-    rows = book.select("missing", quantity="share_missing")
+    """Return a table each: a line for each scale or variable, a column for each wave."""
+    return [spec for quantity in KINDS for spec in _table(book, quantity)]
+
+
+def _table(book: Book, quantity: str) -> list[TableSpec]:
+    rows = book.select("missing", quantity=quantity)
     if not rows:
         return []
+    name, title, note = KINDS[quantity]
     waves = book.ordered("wave", [r.level for r in rows])
     found = {(r.block, r.term, r.level): r for r in rows}
     labels = book.distinct(list(dict.fromkeys(r.term for r in rows)))
@@ -26,11 +45,11 @@ def missingness_tables(book: Book) -> list[TableSpec]:
     return [
         make_table(
             book,
-            name="missing",
-            title="Missing values" + (" by wave" if len(waves) > 1 else ""),
+            name=name,
+            title=title + (" by wave" if len(waves) > 1 else ""),
             columns=headers("Scale or variable", *names),
             rows=out,
-            note="Share of the persons who took part and have no value.",
+            note=note,
             source=rows,
         )
     ]
