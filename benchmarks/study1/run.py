@@ -16,6 +16,7 @@ import os
 import platform
 import shutil
 import statistics
+import subprocess
 import sys
 import tempfile
 from collections.abc import Mapping, Sequence
@@ -26,7 +27,7 @@ from typing import Any
 
 import psutil
 from compare import Difference, compare, read_results, share_within
-from measure import run_measured
+from measure import last_lines, run_measured
 from page import as_markdown
 
 HERE = Path(__file__).resolve().parent
@@ -34,7 +35,9 @@ PROJECT = HERE.parents[1]
 STUDY = "leadership-climate"
 STUDY_FILE = f"config/studies/{STUDY}.yaml"
 RAW = f"data/raw/{STUDY}"
-COPIED = ("Snakefile", "workflow", "config", RAW, "environment.yml")
+# The library is copied too: an edit of it during the run would make the workflow, rightly, do its work again.
+COPIED = ("Snakefile", "workflow", "config", RAW, "environment.yml", "src")
+NOTHING_DONE = "Nothing to be done"
 # The stages that do what the R script does; the others write tables, figures, a report and a second opinion.
 SAME_WORK = ("ingest", "score", "fit")
 SHOWN_DIFFERENCES = 15
@@ -55,6 +58,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="implstats-study1-") as name:
         folder = Path(name)
         copy_project(folder)
+        require_library(folder)
         runs, r_record = repeat_all(folder, repeats=options.repeats, cores=options.cores)
         ours = read_results(folder / "results" / STUDY / "results.csv")
     differences, lacking = compare(ours, r_record["records"])
@@ -114,17 +118,35 @@ def run_once(folder: Path, *, cores: int) -> tuple[dict[str, dict[str, Any]], di
     """Return one measurement of each kind, and what the R script wrote."""
     for made in ("results", "data/processed", "logs", ".snakemake"):
         shutil.rmtree(folder / made, ignore_errors=True)
-    environment = os.environ | ONE_THREAD
+    environment = os.environ | ONE_THREAD | {"PYTHONPATH": str(folder / "src")}
     workflow = [sys.executable, "-m", "snakemake", "--cores", str(cores), "--configfile", STUDY_FILE]
     scratch = run_measured(workflow, folder=folder, environment=environment)
     stages = read_timings(folder / "data" / "processed" / STUDY / "timings")
     unchanged = run_measured(workflow, folder=folder, environment=environment)
+    require_nothing_done(folder)
     script = ["Rscript", str(HERE / "analysis.R"), f"{RAW}/lq2002.csv", "r.json"]
     r = run_measured(script, folder=folder, environment=environment)
     r_record = json.loads((folder / "r.json").read_text(encoding="utf-8"))
     inside = {key: r_record[key] for key in ("startup_seconds", "compute_seconds")}
     measured = {"scratch": asdict(scratch), "unchanged": asdict(unchanged), "r": asdict(r) | inside}
     return measured | {"stages": stages}, r_record
+
+
+def require_library(folder: Path) -> None:
+    """Stop unless Python finds the copied library, so that what is measured cannot change meanwhile."""
+    asked = [sys.executable, "-c", "import implstats; print(implstats.__file__)"]
+    environment = os.environ | {"PYTHONPATH": str(folder / "src")}
+    answer = subprocess.run(asked, env=environment, cwd=folder, capture_output=True, text=True, check=True)
+    if not Path(answer.stdout.strip()).resolve().is_relative_to(folder.resolve()):
+        raise SystemExit(
+            "Python does not import the copied library, so an edit could change what is measured."
+        )
+
+
+def require_nothing_done(folder: Path) -> None:
+    """Stop if the run that just ended did any job: it was then no unchanged re-run."""
+    if NOTHING_DONE not in (folder / "benchmark.log").read_text(encoding="utf-8"):
+        raise SystemExit(f"The re-run was to find nothing to do, but ran jobs:\n{last_lines(folder)}")
 
 
 def read_timings(folder: Path) -> dict[str, Any]:
