@@ -69,11 +69,11 @@ CASES = {
     "unknown column": (_unknown_column, ["scales.goal", "no column 'goal3'", "did you mean"]),
     "value out of range": (
         _out_of_range,
-        ["scales.goal", "g2 has 1 value(s) outside 1 to 5", "row 4", "user_missing"],
+        ["scales.goal", "g2 has 1 value(s) outside 1 to 5", "row 5", "user_missing"],
     ),
     "duplicate person-wave": (
         _duplicate,
-        ["tables.staff.person", "repeat a person at one wave", "rows 1, 91"],
+        ["tables.staff.person", "repeat a person at one wave", "rows 2, 92"],
     ),
     "person in two institutions": (
         _two_institutions,

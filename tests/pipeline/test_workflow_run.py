@@ -161,14 +161,17 @@ def test_a_killed_run_continues_where_it_stopped(project: Path) -> None:
         [sys.executable, "-m", "implstats", "run", "--cores", "1"], cwd=project, start_new_session=True,
         stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
     )  # fmt: skip
-    first = project / "data/processed/small/score"
+    # A log of the score stage means that this table's ingest was finished and taken note of.
+    logs = project / "logs/small"
     deadline = time.monotonic() + 120
-    while not list(first.rglob("scored.parquet")) and time.monotonic() < deadline:
+    while not list(logs.glob("score-*.log")) and time.monotonic() < deadline:
         time.sleep(0.05)
     os.killpg(process.pid, signal.SIGKILL)
     process.wait()
     assert not (project / "results/small/report.html").exists()
-    kept = {p: p.stat().st_mtime_ns for p in first.rglob("scored.parquet")}
+    ingested = project / "data/processed/small/ingest"
+    done_tables = [log.stem.removeprefix("score-") for log in logs.glob("score-*.log")]
+    kept = {p: p.stat().st_mtime_ns for t in done_tables for p in (ingested / t).iterdir()}
     assert kept
     done = implstats(project, "run", "--cores", "2")
     assert done.returncode == 0, done.stderr

@@ -90,7 +90,13 @@ def open_workflow(
     file = Path(files[0])
     context = open_study(file, root=root)
     _refuse_overrides(file, config)
-    return WorkflowStudy(context=context, file=file.as_posix())
+    return WorkflowStudy(context=context, file=_below(file, root).as_posix())
+
+
+def _below(file: Path, root: Path) -> Path:
+    """A path relative to the project folder where it can be, so that a project that moved is not run anew."""
+    absolute = file.resolve()
+    return absolute.relative_to(root.resolve()) if absolute.is_relative_to(root.resolve()) else absolute
 
 
 def missing_raw_files(study: WorkflowStudy) -> list[str]:
