@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import permutations
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -168,7 +170,9 @@ def test_order_of_persons_and_items_and_linear_coding_do_not_matter(answers, ran
     random.shuffle(rows)
     random.shuffle(columns)
     second = analyse(data.iloc[rows] * 2 + 7, items=columns)
-    assert set(first.reasons) == set(second.reasons) - {"floor", "ceiling"}
+    # Without a common factor the search may end at a proper minimum for one order of the items and at none for
+    # another: omega is then a number or None with its reason. Where both are numbers they agree (below).
+    assert set(first.reasons) - {"omega_total"} == set(second.reasons) - {"floor", "ceiling", "omega_total"}
     for name in ("alpha", "alpha_low", "alpha_high", "alpha_standardised"):
         if getattr(first, name) is not None:
             # Feldt's bounds may be huge and negative; rounding error is relative.
@@ -195,3 +199,16 @@ def test_omega_is_a_stationary_point_or_has_a_reason(answers):
     for shift in np.eye(len(sd)) * 1e-3:
         assert _discrepancy(R, start[0] + shift, start[1]) >= bottom - 1e-9
         assert _discrepancy(R, start[0], start[1] + shift) >= bottom - 1e-9
+
+
+@pytest.mark.parametrize("order", list(permutations(range(3))))
+@pytest.mark.parametrize("scale", [1, 2])
+def test_a_saddle_of_the_one_factor_model_gives_no_omega(order, scale):
+    # Three persons differ from the rest on one item each: no common factor, and a flat ridge on which the
+    # gradient vanishes for some orders of the items.
+    answers = np.full((12, 3), 3.0)
+    answers[0, 0], answers[4, 2], answers[11, 1] = 2, 1, 1
+    data = pd.DataFrame(scale * answers[:, order], columns=list("abc"))
+    result = analyse(data, items=list(data))
+    assert result.omega_total is None
+    assert "did not converge" in result.reasons["omega_total"]

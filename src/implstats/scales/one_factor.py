@@ -27,6 +27,8 @@ from dataclasses import dataclass
 import numpy as np
 
 # On the correlation scale F is of order k, so this gradient leaves omega exact to about 1e-9.
+# Smallest over largest eigenvalue of the Hessian; rounding leaves about 1e-15 where the rank is lost.
+FULL_RANK = 1e-8
 GRADIENT_TOLERANCE = 1e-9
 # Of 1,500 simulated scales with a factor the slowest needed 219; without a factor none is worth more.
 MAX_ITERATIONS = 300
@@ -102,7 +104,7 @@ def fit_one_factor(S: np.ndarray) -> OneFactor:
     return OneFactor(
         loadings=sign * loadings * sd,
         residual_variances=psi * sd**2,
-        converged=gradient < GRADIENT_TOLERANCE,
+        converged=gradient < GRADIENT_TOLERANCE and _is_minimum(R, loadings, psi),
         gradient=gradient,
         iterations=iterations,
     )
@@ -150,6 +152,17 @@ def _derivatives(R: np.ndarray, loadings: np.ndarray, psi: np.ndarray) -> tuple[
     mixed = 2 * W * a[np.newaxis, :]
     curvature = np.block([[2 * (np.outer(a, a) + c * W), mixed], [mixed.T, W * W]])
     return slope, curvature
+
+
+def _is_minimum(R: np.ndarray, loadings: np.ndarray, psi: np.ndarray) -> bool:
+    """Tell a minimum from a saddle or a ridge: the expected Hessian must have full rank.
+
+    Where all but one or two loadings vanish, the rest is not identified: the gradient is zero on the ridge
+    and which point of it is reached depends on the order of the items.
+    """
+    _, curvature = _derivatives(R, loadings, psi)
+    values = np.linalg.eigvalsh(curvature)
+    return bool(values[0] > FULL_RANK * values[-1])
 
 
 def _scoring_step(slope: np.ndarray, curvature: np.ndarray) -> np.ndarray:
