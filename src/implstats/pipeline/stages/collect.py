@@ -15,7 +15,7 @@ from implstats.results import Check, Row, Status, rows_to_frame
 from implstats.results.dataset import write_dataset
 from implstats.results.files import replacing
 from implstats.results.provenance import file_records, software_record
-from implstats.results.published import Comparison, PublishedNumber, compare_published
+from implstats.results.published import PublishedNumber, compare_published
 
 STATUS_OF_ISSUE: dict[str, Status] = {"info": "info", "warn": "warn", "stop": "fail"}
 
@@ -31,7 +31,7 @@ def run(context: Context) -> None:
         checks=[check.to_dict() for check in answer.checks],
         dictionary=[entry.to_dict() for entry in answer.entries],
         provenance=provenance(context),
-        published=[_published_record(comparison) for comparison in compared],
+        published=[comparison.to_dict() for comparison in compared],
     )
     with replacing(folder / "study.yaml") as temporary:
         shutil.copyfile(context.study_file, temporary)
@@ -53,14 +53,6 @@ def collect(context: Context) -> Answer:
 def published_numbers(context: Context) -> list[PublishedNumber]:
     """Return the published numbers that the study file lists."""
     return [PublishedNumber(**p.model_dump()) for p in context.study.published]
-
-
-def _published_record(comparison: Comparison) -> dict[str, Any]:
-    """A line of ``published.csv``; a tolerance that was needed stands behind the citation."""
-    record = comparison.to_dict()
-    if comparison.agrees and comparison.reason:
-        record["citation"] = f"{comparison.citation} [{comparison.reason}]"
-    return record
 
 
 def _ingest_answer(context: Context, table: str, notes: dict[str, Any]) -> Answer:

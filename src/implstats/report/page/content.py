@@ -133,6 +133,9 @@ def published_line(book: Book) -> str:
         return ""
     same = sum(1 for record in compared if record["agrees"])
     text = f"{same} of {counted(len(compared), 'published number')} reproduced at the printed precision"
+    tolerated = sum(1 for record in compared if record["agrees"] and record["reason"])
+    if tolerated:
+        text += f" ({tolerated} of them within a tolerance that is stated)"
     return text + "." if same == len(compared) else f"{text}; the others stand in the table of comparisons."
 
 

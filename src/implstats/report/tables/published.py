@@ -21,9 +21,17 @@ def published_tables(book: Book) -> list[TableSpec]:
             title="Published numbers against ours",
             columns=columns,
             rows=[_line(book, record) for record in book.published],
-            note="A number agrees when ours rounds to the number in print.",
+            note=_note(book),
         )
     ]
+
+
+def _note(book: Book) -> str:
+    """Say what agreement means, and why a number was allowed to differ by more."""
+    said = dict.fromkeys(str(r["reason"]) for r in book.published if r["agrees"] and r["reason"])
+    return " ".join(
+        ["A number agrees when ours rounds to the number in print.", *(f"Tolerance: {why}." for why in said)]
+    )
 
 
 def address_text(book: Book, record: dict[str, object]) -> str:
@@ -49,6 +57,14 @@ def _line(book: Book, record: dict[str, object]) -> list[Cell]:
             decimals=decimals,
             reason="" if ours is not None else str(record["reason"] or "Not available."),
         ),
-        words("not compared" if agrees is None else "yes" if agrees else "NO"),
+        words(_verdict(agrees, bool(record["reason"]))),
         words(str(record["citation"])),
     ]
+
+
+def _verdict(agrees: object, told: bool) -> str:
+    if agrees is None:
+        return "not compared"
+    if not agrees:
+        return "NO"
+    return "within tolerance" if told else "yes"
