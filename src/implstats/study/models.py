@@ -7,320 +7,81 @@ needs more than one field (a question that names an unknown scale) lives in :mod
 
 from __future__ import annotations
 
-from pathlib import PurePosixPath
-from typing import Annotated, Literal
-
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, field_validator, model_validator
-
-Slug = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]*$", max_length=60)]
-Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_.]*$", max_length=64)]
-Column = Annotated[str, StringConstraints(min_length=1, max_length=120)]
-WaveValue = int | str
-Scalar = int | float | str
-
-
-class Closed(BaseModel):
-    """Base of every part of the study file: unknown fields are refused, values are frozen."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, str_strip_whitespace=True, allow_inf_nan=False)
-
-
-class StudyInfo(Closed):
-    """Who the study is and how it wants to be named."""
-
-    name: Slug = Field(description="Short name; results go to results/<name>.")
-    title: str = Field(min_length=1, description="Title as it stands on the report.")
-    description: str = Field("", description="A paragraph for the report's first page.")
-    synthetic: bool = Field(False, description="True when the data are simulated; every output says so.")
-    seed: int = Field(20110501, ge=0, le=2**32 - 1, description="Seed of everything random.")
-    citation: str = Field("", description="Where the data come from.")
-    data_licence: str = Field("", description="Licence of the raw data.")
-
-
-class Source(Closed):
-    """One raw file."""
-
-    file: str = Field(
-        min_length=1,
-        description="Path from the project folder; .sav .zsav .por .dta .sas7bdat .xlsx .csv .tsv .txt "
-        ".parquet",
-    )
-    wave: WaveValue | None = Field(
-        None, description="Wave of every row of this file; leave out when the file has a wave column."
-    )
-    delimiter: str | None = Field(
-        None,
-        min_length=1,
-        max_length=1,
-        description="Text files: the delimiter; found by itself when left out.",
-    )
-    encoding: str | None = Field(
-        None, description="Text files and SPSS: the encoding; found by itself when left out."
-    )
-    decimal: Literal[".", ","] | None = Field(
-        None, description="Text files: the decimal mark; found by itself when left out."
-    )
-    sheet: str | None = Field(None, description="Excel: the sheet; the first when left out.")
-    rename: dict[Column, Name] = Field(
-        default_factory=dict, description="Raw column name -> name used in this study."
-    )
-    user_missing: dict[Column, list[Scalar]] = Field(
-        default_factory=dict,
-        description="Codes that mean 'no answer', by variable; '*' for all but identifiers. "
-        "Codes declared inside .sav files are known without this.",
-    )
-
-    @field_validator("file")
-    @classmethod
-    def _relative(cls, value: str) -> str:
-        if PurePosixPath(value).is_absolute() or ".." in PurePosixPath(value).parts:
-            raise ValueError("should be a path inside the project folder, such as data/raw/wave1.sav")
-        return value
-
-
-class Wave(Closed):
-    """One wave: its value in the data, its place in time and its label."""
-
-    value: WaveValue
-    time: float = Field(description="Time since the first wave, in the unit of waves.unit.")
-    label: str = ""
-
-
-class Waves(Closed):
-    """How waves are told apart."""
-
-    variable: Column | None = Field(
-        None,
-        description="Column that holds the wave in stacked files; leave out when each source has its "
-        "own wave.",
-    )
-    unit: str = Field("wave", description="Unit of time, such as 'year' or 'month'.")
-    values: list[Wave] = Field(min_length=1)
-
-
-class Cluster(Closed):
-    """A level that persons are nested in, such as an institution."""
-
-    name: Name = Field(description="Name of the level, such as 'institution'.")
-    variable: Column | list[Column] = Field(
-        description="Column that tells clusters apart; several columns are combined."
-    )
-    label: str = ""
-
-
-class Variable(Closed):
-    """What a raw variable means and which values it may take."""
-
-    label: str = ""
-    type: Literal["number", "category"] = "number"
-    role: Literal["outcome", "predictor", "covariate", "auxiliary", "id"] = "covariate"
-    level: Literal["observation", "person", "cluster"] = "observation"
-    minimum: float | None = None
-    maximum: float | None = None
-    reference: Scalar | None = Field(None, description="Reference category of a category variable.")
-    out_of_range: Literal["stop", "warn"] = Field(
-        "stop", description="stop: the run ends; warn: the value is set to missing and listed."
-    )
-
-
-class Table(Closed):
-    """Raw files that are stacked into one long table, one row a person and wave."""
-
-    label: str = ""
-    sources: list[Source] = Field(min_length=1)
-    person: Column | list[Column] | None = Field(
-        None,
-        description="Column(s) that identify a person across waves; left out, every row is a person "
-        "(only without waves).",
-    )
-    waves: Waves | None = None
-    clusters: list[Cluster] = Field(default_factory=list, description="From the lowest level to the highest.")
-    variables: dict[Name, Variable] = Field(default_factory=dict)
-    moves: Literal["stop", "warn"] = Field(
-        "stop",
-        description="What a person in two clusters of one level at different waves means; two clusters "
-        "at one wave always stop.",
-    )
-
-    @model_validator(mode="after")
-    def _waves_need_persons(self) -> Table:
-        if self.waves is not None and self.person is None:
-            raise ValueError(
-                "a table with waves needs 'person', the column that identifies a person across waves"
-            )
-        return self
-
-
-class Scale(Closed):
-    """A score made of items."""
-
-    label: str = ""
-    table: Name | None = Field(None, description="Table with the items; the first table when left out.")
-    instrument: Slug | None = Field(
-        None, description="Instrument file in config/instruments that holds the scoring key."
-    )
-    subscale: Name | None = Field(
-        None, description="Subscale of the instrument; the whole instrument when left out."
-    )
-    prefix: str | None = Field(
-        None, description="With an instrument: item 7 is the column prefix + '7' (see item_format)."
-    )
-    item_format: str = Field(
-        "{n}", description="With an instrument: how an item number is written, such as '{n:02d}'."
-    )
-    items: list[Name] = Field(default_factory=list, description="Without an instrument: the item columns.")
-    subscales: dict[Name, list[Name]] = Field(
-        default_factory=dict,
-        description="Without an instrument: items by subscale, for score: mean_of_subscales.",
-    )
-    reverse: list[Name] = Field(
-        default_factory=list, description="Items to turn round: minimum + maximum - answer."
-    )
-    minimum: float | None = Field(None, description="Lowest possible answer.")
-    maximum: float | None = Field(None, description="Highest possible answer.")
-    score: Literal["mean", "sum", "mean_of_subscales"] | None = Field(
-        None, description="Scoring rule; the instrument's, else mean."
-    )
-    min_valid: int | None = Field(
-        None,
-        ge=1,
-        description="Fewest answered items for a score; the instrument's, else half of the items rounded up.",
-    )
-    aggregate: list[Name] = Field(
-        default_factory=list,
-        description="Cluster levels for which agreement is reported; all levels when left out.",
-    )
-    out_of_range: Literal["stop", "warn"] = "stop"
-    verified: bool = Field(True, description="False when nobody has checked this key against its source.")
-
-    @model_validator(mode="after")
-    def _one_key(self) -> Scale:
-        ways = sum([bool(self.items), bool(self.subscales), self.instrument is not None])
-        if ways != 1:
-            raise ValueError("give exactly one of 'items', 'subscales' and 'instrument'")
-        if self.instrument is not None and self.prefix is None:
-            raise ValueError("an instrument needs 'prefix', the start of the item columns' names")
-        if self.instrument is None and (self.minimum is None or self.maximum is None):
-            raise ValueError("give 'minimum' and 'maximum', the range of an answer")
-        if self.minimum is not None and self.maximum is not None and self.minimum >= self.maximum:
-            raise ValueError(f"'minimum' ({self.minimum:g}) should be below 'maximum' ({self.maximum:g})")
-        if self.score == "mean_of_subscales" and not (self.subscales or self.instrument):
-            raise ValueError("score 'mean_of_subscales' needs 'subscales' or an instrument that has them")
-        return self
-
-
-class Question(Closed):
-    """What every question has."""
-
-    name: Slug
-    title: str = ""
-    table: Name | None = Field(None, description="Table; the first when left out.")
-
-
-class MixedQuestion(Question):
-    """Settings shared by the questions that a mixed model answers."""
-
-    clusters: list[Name] | None = Field(
-        None, description="Levels with a random intercept, 'person' among them; all that apply when left out."
-    )
-    reml: bool = True
-    df: Literal["auto", "kenward-roger", "satterthwaite", "none"] = "auto"
-    ci_level: float = Field(0.95, gt=0, lt=1)
-    waves: list[WaveValue] | None = Field(None, description="Only these waves; all when left out.")
-
-
-class NullModel(MixedQuestion):
-    """How much do clusters, and persons, differ? Variance by level and ICC."""
-
-    type: Literal["null_model"]
-    outcome: Name
-
-
-class Growth(MixedQuestion):
-    """How does the outcome change over the waves?"""
-
-    type: Literal["growth"]
-    outcome: Name
-    shape: Literal["linear", "quadratic", "waves"] = Field(
-        "linear", description="waves: each wave against the first."
-    )
-    random_slope: list[Name] = Field(default_factory=list, description="Levels whose time slopes differ.")
-    predictors: list[Name] = Field(default_factory=list)
-    moderators: list[Name] = Field(
-        default_factory=list, description="Predictors that also change the slope (time x predictor)."
-    )
-
-
-class Contextual(MixedQuestion):
-    """Is it the person's or the cluster's value that counts? Predictors split within and between clusters."""
-
-    type: Literal["contextual"]
-    outcome: Name
-    cluster: Name = Field(description="Level at which predictors are split.")
-    predictors: list[Name] = Field(min_length=1)
-    covariates: list[Name] = Field(default_factory=list)
-    coding: Literal["within_between", "contextual"] = Field(
-        "within_between",
-        description="within_between: centred within clusters plus cluster mean; "
-        "contextual: raw value plus cluster mean.",
-    )
-    random_slope: list[Name] = Field(
-        default_factory=list, description="Predictors whose slope differs between clusters."
-    )
-
-
-class Mixed(MixedQuestion):
-    """Any mixed model, in lme4's formula language."""
-
-    type: Literal["mixed"]
-    formula: str = Field(
-        min_length=3, description="Such as 'satisfaction ~ time + leadership + (1 | institution/person)'."
-    )
-
-
-class SemQuestion(Question):
-    """Settings shared by the questions that a structural equation model answers."""
-
-    estimator: Literal["ML", "MLR", "MLM", "GLS", "ULS", "DWLS", "WLSMV", "ULSMV"] = "ML"
-    missing: Literal["listwise", "fiml", "pairwise"] = "listwise"
-    std_lv: bool = False
-    ci_level: float = Field(0.95, gt=0, lt=1)
-    wave: WaveValue | None = Field(None, description="Only this wave; needed when the table has waves.")
-
-
-class Cfa(SemQuestion):
-    """Do the items of each scale measure one thing? One factor a scale, factors correlated."""
-
-    type: Literal["cfa"]
-    scales: list[Name] = Field(min_length=1)
-    separate: bool = Field(False, description="True: one model for each scale.")
-
-
-class PathModel(SemQuestion):
-    """A path or structural model in lavaan's language, on scores or items."""
-
-    type: Literal["path"]
-    model: str = Field(min_length=3)
-    kind: Literal["sem", "cfa", "growth", "lavaan"] = "sem"
-
-
-class Attrition(Question):
-    """Who leaves? Participation by wave and what tells leavers from stayers at the first wave."""
-
-    type: Literal["attrition"]
-    variables: list[Name] = Field(default_factory=list, description="First-wave variables to compare.")
-
-
-AnyQuestion = Annotated[
-    NullModel | Growth | Contextual | Mixed | Cfa | PathModel | Attrition, Field(discriminator="type")
+from typing import Literal
+
+from pydantic import Field, model_validator
+
+from implstats.study.asked import (
+    AnyQuestion,
+    Attrition,
+    Cfa,
+    Contextual,
+    Growth,
+    Mixed,
+    MixedQuestion,
+    NullModel,
+    PathModel,
+    Question,
+    SemQuestion,
+)
+from implstats.study.instrument import Instrument
+from implstats.study.parts import (
+    Closed,
+    Cluster,
+    Column,
+    Name,
+    Scalar,
+    Scale,
+    Slug,
+    Source,
+    StudyInfo,
+    Table,
+    Variable,
+    Wave,
+    Waves,
+    WaveValue,
+)
+
+__all__ = [
+    "AnyQuestion",
+    "Attrition",
+    "Cfa",
+    "Closed",
+    "Cluster",
+    "Column",
+    "Contextual",
+    "Growth",
+    "Instrument",
+    "Mixed",
+    "MixedQuestion",
+    "Name",
+    "NullModel",
+    "Outputs",
+    "PathModel",
+    "Published",
+    "Question",
+    "Scalar",
+    "Scale",
+    "SemQuestion",
+    "Slug",
+    "Source",
+    "Study",
+    "StudyInfo",
+    "Table",
+    "Variable",
+    "Wave",
+    "WaveValue",
+    "Waves",
 ]
 
 
 class Outputs(Closed):
     """What is written, and how closely people are protected."""
 
-    tables: list[Literal["docx", "xlsx", "html", "tex", "csv"]] = ["docx", "xlsx", "html", "tex", "csv"]
-    figures: list[Literal["svg", "pdf", "png"]] = ["svg", "pdf", "png"]
+    tables: list[Literal["docx", "xlsx", "html", "tex", "csv"]] = Field(
+        default=["docx", "xlsx", "html", "tex", "csv"]
+    )
+    figures: list[Literal["svg", "pdf", "png"]] = Field(default=["svg", "pdf", "png"])
     min_cell: int = Field(default=5, ge=1, description="Means and shares of fewer persons are suppressed.")
     decimals: int = Field(default=2, ge=0, le=6, description="Decimals in tables; files keep full precision.")
     second_opinion: bool = Field(
@@ -376,43 +137,3 @@ class Study(Closed):
     def table_of(self, part: Scale | Question) -> str:
         """Name of the table that a scale or question works on."""
         return part.table or self.default_table()
-
-
-class Instrument(Closed):
-    """A scoring key: item numbers, never item texts."""
-
-    name: Slug
-    title: str
-    citation: str
-    licence: str
-    verified: bool = Field(
-        description="True when the key was seen in the publication or manual named in 'verified_by'."
-    )
-    verified_by: str = ""
-    minimum: float
-    maximum: float
-    n_items: int = Field(ge=1)
-    subscales: dict[Name, list[int]] = Field(default_factory=dict)
-    reverse: list[int] = Field(
-        default_factory=list, description="Reverse-keyed items, for subscales and total alike."
-    )
-    reverse_total: list[int] = Field(
-        default_factory=list, description="Items reversed for the total score only."
-    )
-    score: Literal["mean", "sum", "mean_of_subscales"]
-    subscale_score: Literal["mean", "sum"] | None = Field(
-        None, description="Scoring rule of a subscale; mean (or sum) as for the total when left out."
-    )
-    min_valid: int | None = Field(None, ge=1, description="Fewest answered items for the total.")
-    min_valid_subscale: int | None = Field(None, ge=1)
-    note: str = ""
-
-    @model_validator(mode="after")
-    def _numbers_in_range(self) -> Instrument:
-        listed = [n for items in self.subscales.values() for n in items]
-        if len(set(listed)) != len(listed):
-            raise ValueError("an item stands in two subscales")
-        bad = sorted({n for n in [*listed, *self.reverse, *self.reverse_total] if not 1 <= n <= self.n_items})
-        if bad:
-            raise ValueError(f"item numbers {bad} are outside 1 to {self.n_items}")
-        return self
