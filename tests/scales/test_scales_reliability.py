@@ -170,8 +170,8 @@ def test_order_of_persons_and_items_and_linear_coding_do_not_matter(answers, ran
     random.shuffle(rows)
     random.shuffle(columns)
     second = analyse(data.iloc[rows] * 2 + 7, items=columns)
-    # Without a common factor the search may end at a proper minimum for one order of the items and at none for
-    # another: omega is then a number, or None with its reason; such data say nothing about a common factor.
+    # Without a common factor the search may end at a proper minimum for one order of the items and at none
+    # for another: omega is then a number, or None with its reason. Such data say nothing about a factor.
     assert set(first.reasons) - {"omega_total"} == set(second.reasons) - {"floor", "ceiling", "omega_total"}
     for name in ("alpha", "alpha_low", "alpha_high", "alpha_standardised"):
         if getattr(first, name) is not None:

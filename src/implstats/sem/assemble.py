@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from implstats.results import Check, finite_or_none, verdict_of
 from implstats.sem.data import Sample
 from implstats.sem.fit_indices import NAMES, FitRecord, Index, fit_indices, scaled_indices
-from implstats.sem.inference import duals, wald
+from implstats.sem.inference import Wald, duals, wald
 from implstats.sem.matrices import Structure
 from implstats.sem.ml import SampleMoments
 from implstats.sem.moments import Moments, Stacks
@@ -149,6 +149,11 @@ def _clean(indices: Index) -> Index:
     }
 
 
+def _numbers(w: Wald, std_lv: float, std_all: float) -> dict[str, float | None]:
+    """The numbers of one parameter, by their names in the result."""
+    return {**asdict(w), "std_lv": finite_or_none(std_lv), "std_all": finite_or_none(std_all)}
+
+
 def _parameters(estimated: Estimated, covariance: Array) -> tuple[Parameter, ...]:
     table, structure, theta = estimated.table, estimated.structure, estimated.optimum.theta
     level, moments = estimated.options.ci_level, estimated.moments
@@ -168,14 +173,7 @@ def _parameters(estimated: Estimated, covariance: Array) -> tuple[Parameter, ...
                 level=row.level,
                 label=row.label,
                 free=bool(row.free),
-                estimate=w.estimate,
-                std_error=w.std_error,
-                statistic=w.statistic,
-                p_value=w.p_value,
-                conf_low=w.conf_low,
-                conf_high=w.conf_high,
-                std_lv=finite_or_none(lv[k]),
-                std_all=finite_or_none(every[k]),
+                **_numbers(w, lv[k], every[k]),
             )
         )
     if not table.definitions:
@@ -191,14 +189,7 @@ def _parameters(estimated: Estimated, covariance: Array) -> tuple[Parameter, ...
                 op=":=",
                 rhs=definition.text,
                 label=definition.name,
-                estimate=w.estimate,
-                std_error=w.std_error,
-                statistic=w.statistic,
-                p_value=w.p_value,
-                conf_low=w.conf_low,
-                conf_high=w.conf_high,
-                std_lv=finite_or_none(lv[k]),
-                std_all=finite_or_none(every[k]),
+                **_numbers(w, lv[k], every[k]),
             )
         )
     return tuple(rows)
