@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -149,7 +150,7 @@ def _clean(indices: Index) -> Index:
     }
 
 
-def _numbers(w: Wald, std_lv: float, std_all: float) -> dict[str, float | None]:
+def _numbers(w: Wald, std_lv: float, std_all: float) -> dict[str, Any]:
     """The numbers of one parameter, by their names in the result."""
     return {**asdict(w), "std_lv": finite_or_none(std_lv), "std_all": finite_or_none(std_all)}
 
