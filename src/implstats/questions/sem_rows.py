@@ -50,14 +50,11 @@ def _nesting_check(task: SemTask) -> list[Check]:
     """Say that the standard errors take persons as independent although they are nested."""
     if not task.nested_in:
         return []
-    level = task.nested_in[0]
-    counted = int(task.frame[level].nunique()) if level in task.frame else None
-    clusters = f"{counted} clusters of level '{level}'" if counted else f"clusters of level '{level}'"
     return [
         Check(
             name="nesting",
             status="warn",
-            message=f"Persons are nested in {clusters}; this model takes them as independent, so its "
+            message=f"Persons are nested in {task.nested_in}; this model takes them as independent, so its "
             "standard errors and chi-square are too optimistic when answers within a cluster are alike "
             "(see the ICC).",
         )
@@ -108,5 +105,14 @@ def _fit_rows(fit: SemResult, common: dict[str, Any]) -> list[Row]:
                 "conf_high": finite_or_none(fit.fit.get("rmsea_ci_upper")),
                 "conf_level": 0.90,  # lavaan's and the literature's interval of the RMSEA
             }
-        rows.append(Row(**common, block="fit", quantity=name, estimate=finite_or_none(value), **extra))
+        estimate = finite_or_none(value)
+        if estimate is None:
+            extra["reason"] = _why_no_index(fit)
+        rows.append(Row(**{**common, **extra}, block="fit", quantity=name, estimate=estimate))
     return rows
+
+
+def _why_no_index(fit: SemResult) -> str:
+    if fit.fit.get("df") == 0:
+        return "not defined without degrees of freedom: the model fits any data of these variables"
+    return "not defined for this estimator"

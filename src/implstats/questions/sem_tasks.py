@@ -75,8 +75,17 @@ def _task(
             "std_lv": question.std_lv,
             "ci_level": question.ci_level,
         },
-        nested_in=tuple(cluster.name for cluster in scored.table(question).clusters),
+        nested_in=_nesting(question, scored),
     )
+
+
+def _nesting(question: SemQuestion, scored: Scored) -> str:
+    """Say how many clusters of the lowest level the persons stand in; nothing without clusters."""
+    clusters = scored.table(question).clusters
+    if not clusters:
+        return ""
+    name = clusters[0].name
+    return f"{_rows_of(question, scored)[name].nunique()} clusters of level '{name}'"
 
 
 def _rows_of(question: SemQuestion, scored: Scored) -> pd.DataFrame:

@@ -39,11 +39,14 @@ class MixedTask:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SemTask:
-    """A structural equation model to fit; ``model`` is in lavaan's language."""
+    """A structural equation model to fit; ``model`` is in lavaan's language.
+
+    ``nested_in`` says in words which clusters the persons are nested in; empty when in none.
+    """
 
     analysis: str
     model: str
     frame: pd.DataFrame
     options: dict[str, Any]
-    nested_in: tuple[str, ...] = ()
+    nested_in: str = ""
     entries: tuple[Entry, ...] = ()

@@ -149,7 +149,7 @@ def _column_widths(table: Any, spec: TableSpec) -> None:
 
     page = (LANDSCAPE_CM if spec.wide else PORTRAIT_CM)[0] - 2 * MARGIN_CM
     longest = [
-        max([len(c.header), 4, *(min(len(row[i].text), 45) for row in spec.rows if len(row) > 1)]) + 2
+        max([len(c.header), 4, *(min(len(row[i].text), 45) for row in spec.rows if len(row) > 1)]) + 4
         for i, c in enumerate(spec.columns)
     ]
     widths = [min(page * share / sum(longest), share * 0.22) for share in longest]
