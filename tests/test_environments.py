@@ -65,3 +65,13 @@ def test_build_lock_holds_the_build_backend() -> None:
     for line in requires:
         requirement = Requirement(line)
         assert _lock("requirements-build.lock")[canonicalize_name(requirement.name)] in requirement.specifier
+
+
+def test_an_installed_copy_carries_what_the_workflow_names() -> None:
+    build = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["hatch"]["build"]["targets"]["wheel"]
+    shipped = {target: source for source, target in build["shared-data"].items()}
+    for rules in (ROOT / "workflow" / "rules").glob("*.smk"):
+        for named in re.findall(r'"\.\./\.\./([\w./-]+)"', rules.read_text()):
+            assert shipped[f"share/implstats/{named}"] == named
+    for part in ("Snakefile", "workflow", "config/instruments"):
+        assert shipped[f"share/implstats/{part}"] == part
