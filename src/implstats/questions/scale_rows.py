@@ -24,6 +24,7 @@ def scale_answer(described: DescribedTable) -> Answer:
     """Return the description, reliability and item analysis of every scale of a table."""
     rows: list[Row] = []
     checks: list[NamedCheck] = []
+    shares: list[float] = []
     for key in described.keys.values():
         if not key.verified:
             checks.append(NamedCheck(analysis="scales", check=_unverified(key)))
@@ -35,9 +36,25 @@ def scale_answer(described: DescribedTable) -> Answer:
                 rows.append(_failed(described, key, wave, str(error)))
                 continue
             rows += _reliability_rows(described, key, wave, found)
-            checks += [NamedCheck(analysis="scales", check=_placed(c, key, wave)) for c in found.checks]
+            shares.append(found.n_obs / found.n_rows if found.n_rows else 0.0)
+            told = [c for c in found.checks if c.name != "complete_cases"]
+            checks += [NamedCheck(analysis="scales", check=_placed(c, key, wave)) for c in told]
         rows += _item_rows(described, key)
+    if shares and min(shares) < 1:
+        checks.append(NamedCheck(analysis="scales", check=_complete_cases(described, shares)))
     return Answer(rows=tuple(rows), checks=tuple(checks))
+
+
+def _complete_cases(described: DescribedTable, shares: list[float]) -> Check:
+    """One sentence for all scales and waves: how many persons answered every item."""
+    label = described.table.label or described.name
+    return Check(
+        name="complete_cases",
+        status="info",
+        message=f"{label}: alpha, omega and item-rest correlations rest on persons who answered every item of a "
+        f"scale, between {100 * min(shares):.0f} % and {100 * max(shares):.0f} % by scale and wave; means and "
+        "scores use everyone with enough answers.",
+    )
 
 
 def _unverified(key: ScaleKey) -> Check:
