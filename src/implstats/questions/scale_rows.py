@@ -51,9 +51,9 @@ def _complete_cases(described: DescribedTable, shares: list[float]) -> Check:
     return Check(
         name="complete_cases",
         status="info",
-        message=f"{label}: alpha, omega and item-rest correlations rest on persons who answered every item of a "
-        f"scale, between {100 * min(shares):.0f} % and {100 * max(shares):.0f} % by scale and wave; means and "
-        "scores use everyone with enough answers.",
+        message=f"{label}: alpha, omega and item-rest correlations rest on persons who answered every item "
+        f"of a scale, between {100 * min(shares):.0f} % and {100 * max(shares):.0f} % by scale and wave; "
+        "means and scores use everyone with enough answers.",
     )
 
 
