@@ -165,3 +165,18 @@ def test_a_number_in_a_failed_row_is_dropped_when_the_book_is_opened(five_waves)
     (row,) = open_book(five_waves).rows["slopes"]
     assert row.verdict == "failed"
     assert row.estimate is None
+
+
+def test_a_very_long_table_is_shown_as_a_pointer_and_kept_whole_for_programs() -> None:
+    from implstats.report.tables.spec import MOST_ROWS_TO_READ, Column, TableSpec, for_reading, words
+
+    def spec(n: int) -> TableSpec:
+        rows = tuple((words(str(i)),) * 2 for i in range(n))
+        columns = (Column(header="a", kind="text"), Column(header="b", kind="text"))
+        return TableSpec(name="pairs", title="Pairs", note="", columns=columns, rows=rows, alt="Pairs.")
+
+    short, long = spec(MOST_ROWS_TO_READ), spec(MOST_ROWS_TO_READ + 1)
+    assert for_reading(short) is short
+    assert [cell.text for row in for_reading(long).rows for cell in row] == [
+        f"{MOST_ROWS_TO_READ + 1} rows, too many to read here: see 'pairs' among the .xlsx and .csv tables."
+    ]

@@ -9,7 +9,7 @@ from typing import Any
 from implstats.report.book import SYNTHETIC, Book, open_book
 from implstats.report.page.inline import read_figures
 from implstats.report.tables import all_tables, question_tables
-from implstats.report.tables.spec import TableSpec
+from implstats.report.tables.spec import TableSpec, for_reading
 from implstats.results.files import write_text
 
 STAGE_SECTIONS = (
@@ -45,6 +45,7 @@ def page_parts(book: Book, specs: list[TableSpec]) -> dict[str, Any]:
     from implstats.report.page import content
 
     figures = read_figures(book.folder)
+    specs = [for_reading(spec) for spec in specs]
     numbers = {spec.name: i for i, spec in enumerate(specs, start=1)}
     questions = [
         content.question_section(book, q, question_tables(book, q), numbers, figures) for q in book.questions

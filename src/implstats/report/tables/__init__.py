@@ -10,8 +10,10 @@ import importlib
 from pathlib import Path
 
 from implstats.report.book import MIXED_TYPES, SEM_TYPES, Book, Question, open_book
-from implstats.report.tables.spec import TableSpec
+from implstats.report.tables.spec import TableSpec, for_reading
 
+# Formats that hold every row of a table, however long.
+WITH_EVERY_ROW = {"xlsx", "csv"}
 WRITERS = {
     "docx": "write_docx",
     "xlsx": "write_xlsx",
@@ -73,5 +75,6 @@ def write_specs(book: Book, specs: list[TableSpec]) -> list[Path]:
     paths: list[Path] = []
     for kind in book.settings["tables"]:
         module = importlib.import_module(f"implstats.report.tables.{WRITERS[kind]}")
-        paths += module.write(book, specs, folder=book.folder / "tables")
+        shown = specs if kind in WITH_EVERY_ROW else [for_reading(spec) for spec in specs]
+        paths += module.write(book, shown, folder=book.folder / "tables")
     return paths

@@ -113,6 +113,21 @@ class TableSpec:
 
 
 TEXT = Column(header="", kind="text")
+# About five printed pages; nobody reads further, but programs do.
+MOST_ROWS_TO_READ = 150
+
+
+def for_reading(spec: TableSpec) -> TableSpec:
+    """Return a table for paper and page: a very long one only says where its rows are.
+
+    Spreadsheets and CSV files always hold every row.
+    """
+    if len(spec.rows) <= MOST_ROWS_TO_READ:
+        return spec
+    pointer = (
+        f"{len(spec.rows)} rows, too many to read here: see '{spec.name}' among the .xlsx and .csv tables."
+    )
+    return replace(spec, rows=((words(pointer),),))
 
 
 def words(text: str) -> Cell:
