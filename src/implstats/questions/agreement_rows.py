@@ -14,7 +14,8 @@ if TYPE_CHECKING:
     from implstats.questions.describe import DescribedTable
     from implstats.study.keys import ScaleKey
 
-PLAIN = ("icc2", "eta_between", "rwgj_mean", "rwgj_median", "rwgj_min", "rwgj_max", "share_rwgj_70")
+OF_SCORES = ("icc2", "eta_between")
+OF_ANSWERS = ("rwgj_mean", "rwgj_median", "rwgj_min", "rwgj_max", "share_rwgj_70")
 
 
 def agreement_rows(described: DescribedTable) -> list[Row]:
@@ -41,13 +42,20 @@ def _rows(
     except DataError as error:
         yield Row(**common, quantity="icc1", verdict="failed", reason=str(error))
         return
-    common |= {"n_obs": int(frame[key.name].notna().sum()), "n_clusters": found.n_clusters}
+    # The analysis of variance takes everyone with a score and a cluster; rwg(j) needs every item answered and
+    # a second person in the cluster. Each row carries the persons and clusters behind its own number.
+    scored = int(frame[[key.name, level]].notna().all(axis=1).sum())
+    of_scores: dict[str, Any] = {"n_obs": scored, "n_clusters": found.n_clusters}
+    of_answers: dict[str, Any] = {"n_obs": sum(c.n for c in found.rwgj), "n_clusters": len(found.rwgj)}
     yield Row(
-        **common, quantity="icc1", estimate=finite_or_none(found.icc1),
+        **common, **of_scores, quantity="icc1", estimate=finite_or_none(found.icc1),
         statistic=finite_or_none(found.f_statistic), df=finite_or_none(found.f_df2),
         df_method=f"F on {found.f_df1} and {found.f_df2} df", p_value=finite_or_none(found.f_p_value),
         reason=found.reasons.get("icc1", ""),
     )  # fmt: skip
-    for quantity in PLAIN:
+    for quantity in (*OF_SCORES, *OF_ANSWERS):
+        behind = of_scores if quantity in OF_SCORES else of_answers
         value = finite_or_none(getattr(found, quantity))
-        yield Row(**common, quantity=quantity, estimate=value, reason=found.reasons.get(quantity, ""))
+        yield Row(
+            **common, **behind, quantity=quantity, estimate=value, reason=found.reasons.get(quantity, "")
+        )

@@ -118,10 +118,12 @@ def _known(value: float | None) -> float:
 
 
 def _cluster_sizes(task: MixedTask, fit: MixedResult) -> np.ndarray:
-    """Rows with a known outcome in each cluster, (J,)."""
-    outcome = task.formula.split("~")[0].strip()
-    known = task.frame.dropna(subset=[outcome])
-    return known.groupby(fit.random[0].cluster, observed=True).size().to_numpy(dtype=float)
+    """Rows in the model of each cluster, (J,): those that lack any of its variables are not in it."""
+    used = task.frame.dropna(subset=list(fit.missing))
+    if len(used) != fit.n_obs:
+        raise ValueError("the rows counted for the reliability are not the rows of the model")
+    columns = fit.random[0].cluster.split(":")
+    return used.groupby(columns, observed=True).size().to_numpy(dtype=float)
 
 
 def _fit_rows(fit: MixedResult, common: dict[str, Any]) -> list[Row]:

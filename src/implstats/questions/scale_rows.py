@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from implstats.study.keys import ScaleKey
 
 CI_LEVEL = 0.95
+ITEM_QUANTITIES = ("item_mean", "item_sd", "item_rest_correlation", "alpha_if_dropped")
 
 
 def scale_answer(described: DescribedTable) -> Answer:
@@ -108,8 +109,13 @@ def _reliability_rows(
 ) -> Iterator[Row]:
     common: dict[str, Any] = {
         "study": described.study, "analysis": "scales", "block": "reliability", "term": key.name,
-        "level": wave, "n_obs": found.n_obs,
+        "level": wave,
     }  # fmt: skip
+    if 0 < found.n_obs < described.min_cell:
+        for quantity in ("alpha", "omega_total"):
+            yield Row(**common, quantity=quantity, suppressed=True, reason="few persons")
+        return
+    common["n_obs"] = found.n_obs
     yield Row(
         **common, quantity="alpha", estimate=finite_or_none(found.alpha),
         conf_low=finite_or_none(found.alpha_low), conf_high=finite_or_none(found.alpha_high),
@@ -131,8 +137,13 @@ def _item_rows(described: DescribedTable, key: ScaleKey) -> Iterator[Row]:
     for item in found.items:
         common: dict[str, Any] = {
             "study": described.study, "analysis": "scales", "block": "items", "term": item.item,
-            "level": key.name, "n_obs": item.n, "reason": pooled,
+            "level": key.name,
         }  # fmt: skip
+        if 0 < item.n < described.min_cell:
+            for quantity in ITEM_QUANTITIES:
+                yield Row(**common, quantity=quantity, suppressed=True, reason="few persons")
+            continue
+        common |= {"n_obs": item.n, "reason": pooled}
         yield Row(**common, quantity="item_mean", estimate=finite_or_none(item.mean))
         yield Row(**common, quantity="item_sd", estimate=finite_or_none(item.sd))
         yield Row(

@@ -20,6 +20,12 @@ QUANTITY = {
     "|": "threshold",
     "~*~": "scaling",
 }
+# Without degrees of freedom these are 1 or 0 whatever the data; a reader would take that for good fit.
+UNTESTED = {
+    "cfi", "tli", "nnfi", "rfi", "nfi", "pnfi", "ifi", "rni", "rmsea", "rmsea_ci_lower", "rmsea_ci_upper",
+    "rmr", "rmr_nomean", "srmr", "srmr_bentler", "srmr_bentler_nomean", "srmr_mplus", "srmr_mplus_nomean",
+    "crmr", "crmr_nomean", "gfi", "agfi", "pgfi", "mfi",
+}  # fmt: skip
 # Bounds of the RMSEA's interval stand in the row of the RMSEA itself.
 INTERVAL_NAMES = {"rmsea_ci_lower", "rmsea_ci_upper", "rmsea.ci.lower", "rmsea.ci.upper", "rmsea.ci.level"}
 
@@ -95,17 +101,19 @@ def _parameter_rows(parameter: Any, common: dict[str, Any], *, ci_level: float) 
 
 def _fit_rows(fit: SemResult, common: dict[str, Any]) -> list[Row]:
     rows = []
+    saturated = fit.fit.get("df") == 0
     for name, value in fit.fit.items():
+        untested = saturated and name.removesuffix(".scaled").removesuffix(".robust") in UNTESTED
         if name in INTERVAL_NAMES:
             continue
         extra: dict[str, Any] = {}
-        if name == "rmsea":
+        if name == "rmsea" and not untested:
             extra = {
                 "conf_low": finite_or_none(fit.fit.get("rmsea_ci_lower")),
                 "conf_high": finite_or_none(fit.fit.get("rmsea_ci_upper")),
                 "conf_level": 0.90,  # lavaan's and the literature's interval of the RMSEA
             }
-        estimate = finite_or_none(value)
+        estimate = None if untested else finite_or_none(value)
         if estimate is None:
             extra["reason"] = _why_no_index(fit)
         rows.append(Row(**{**common, **extra}, block="fit", quantity=name, estimate=estimate))

@@ -150,21 +150,23 @@ def _structure(book: Book, analysis: str) -> list[str]:
 
 def _fit(book: Book, analysis: str) -> list[str]:
     rows = {r.quantity: r for r in book.select(analysis, block="fit") if r.estimate is not None}
+    n_obs = next((r.n_obs for r in rows.values() if r.n_obs is not None), None)
+    based = f" in {counted(n_obs, 'person')}" if n_obs is not None else ""
+    name = book.thing(analysis.partition(":")[2]) or "The model"
+    if "df" in rows and rows["df"].estimate == 0:
+        return [f"{name}{based} has no degrees of freedom: it fits any data, so its fit is not tested."]
     parts = []
     if "chisq" in rows and "df" in rows:
         chisq, df = rows["chisq"].estimate or 0.0, rows["df"].estimate or 0.0
         parts.append(f"χ²({fixed(df, decimals=0)}) = {fixed(chisq, decimals=2)}")
     if "pvalue" in rows:
         parts.append(p_clause(rows["pvalue"].estimate or 0.0))
-    for name in ("cfi", "tli", "rmsea", "srmr"):
-        if name in rows:
-            row = rows[name]
+    for quantity in ("cfi", "tli", "rmsea", "srmr"):
+        if quantity in rows:
+            row = rows[quantity]
             ci = ci_text(row, decimals=3, leading_zero=False)
             value = bounded(row.estimate or 0.0, decimals=3)
-            parts.append(f"{name.upper()} = {value}" + (f" ({ci})" if ci else ""))
-    n_obs = next((r.n_obs for r in rows.values() if r.n_obs is not None), None)
-    based = f" in {counted(n_obs, 'person')}" if n_obs is not None else ""
-    name = book.thing(analysis.partition(":")[2]) or "The model"
+            parts.append(f"{quantity.upper()} = {value}" + (f" ({ci})" if ci else ""))
     shown = ", ".join(together(part) for part in parts)
     return [f"{name} fits{based} as follows: {shown}."] if parts else []
 
