@@ -13,6 +13,7 @@ from implstats.questions.mixed_rows import mixed_answer
 from implstats.questions.scale_rows import scale_answer
 from implstats.questions.sem_rows import sem_answer
 from implstats.questions.tasks import MixedTask, SemTask
+from implstats.questions.trajectory_rows import trajectory_rows
 from implstats.results import Row
 from implstats.study.keys import resolve_scales
 from implstats.study.models import Study
@@ -114,3 +115,15 @@ def test_a_saturated_model_shows_no_index_of_fit() -> None:
     rows = {r.quantity: r for r in sem_answer(task, sem.fit(tested, frame, **options), study="s").rows
             if r.block == "fit"}  # fmt: skip
     assert all(rows[name].estimate is not None for name in ("cfi", "rmsea", "srmr"))
+
+
+def test_a_withheld_mean_cannot_be_had_from_the_mean_of_all() -> None:
+    frame = _staff(23)
+    frame["clinic"] = np.repeat(["a", "b", "c"], [3, 8, 12])
+    rows = {row.term: row for row in trajectory_rows(_described(frame))}
+    assert {term for term, row in rows.items() if row.suppressed} == {"a", "b"}
+    assert rows["all"].n_obs == 23
+    assert rows["b"].estimate is None
+    assert rows["b"].n_obs is None
+    enough = {row.term: row for row in trajectory_rows(_described(frame, min_cell=3))}
+    assert not any(row.suppressed for row in enough.values())

@@ -1,6 +1,7 @@
 """Observed means by cluster and wave, with intervals; means of few persons are withheld.
 
-The cluster level is the highest one, where institutions stand in such studies.
+The cluster level is the highest one, where institutions stand in such studies. Where one cluster is small,
+the next smallest is withheld too: otherwise the mean of all would give the small one away.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from implstats.questions.distribution_rows import withheld
 from implstats.questions.means import Mean, describe_mean
 from implstats.results import Row
 
@@ -24,19 +26,35 @@ def trajectory_rows(described: DescribedTable) -> list[Row]:
     rows: list[Row] = []
     for scale in described.keys:
         for wave, frame in described.waves():
-            rows.append(_row(described, scale, wave, "all", level, frame[scale].to_numpy(dtype=float)))
+            everyone = frame[scale].to_numpy(dtype=float)
+            few = 0 < int(np.isfinite(everyone).sum()) < described.min_cell
+            rows.append(_row(described, scale, wave, "all", level, everyone, small=few))
             if level:
-                groups = frame.groupby(level, observed=True, sort=True)[scale]
+                groups = list(frame.groupby(level, observed=True, sort=True)[scale])
+                # The mean of all less the others' would give a single withheld mean away.
+                hidden = withheld(
+                    np.array([values.notna().sum() for _, values in groups]), described.min_cell
+                )
                 rows += [
-                    _row(described, scale, wave, str(cluster), level, values.to_numpy(dtype=float))
-                    for cluster, values in groups
+                    _row(
+                        described, scale, wave, str(cluster), level, values.to_numpy(dtype=float), small=small
+                    )
+                    for (cluster, values), small in zip(groups, hidden.tolist(), strict=True)
                 ]
     return rows
 
 
-def _row(described: DescribedTable, scale: str, wave: str, term: str, level: str, values: np.ndarray) -> Row:
+def _row(
+    described: DescribedTable,
+    scale: str,
+    wave: str,
+    term: str,
+    level: str,
+    values: np.ndarray,
+    *,
+    small: bool,
+) -> Row:
     mean: Mean = describe_mean(values, ci_level=CI_LEVEL)
-    small = 0 < mean.n < described.min_cell
     empty = mean.n == 0
     return Row(
         study=described.study, analysis="trajectories", block=scale, term=term, level=wave, quantity="mean",
