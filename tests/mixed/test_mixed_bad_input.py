@@ -68,7 +68,6 @@ def test_refused_with_a_reason(frame: pd.DataFrame, formula: str, error: type, w
         ({"family": "normal"}, UsageError),
         ({"link": "log"}, NotSupportedError),
         ({"agq": 7}, NotSupportedError),
-        ({"robust": "CR2"}, NotSupportedError),
         ({"residual": "ar1(wave | person)"}, NotSupportedError),
         ({"df": "z"}, UsageError),
         ({"df": "kenward-roger", "reml": False}, UsageError),

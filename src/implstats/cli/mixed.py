@@ -23,7 +23,8 @@ DF_METHODS = ("auto", "kenward-roger", "satterthwaite", "none")
 @click.option("--link", default=None, help="Link function; identity for gaussian.")
 @click.option("--agq", type=click.IntRange(min=1), default=1, show_default=True, help="Quadrature points.")
 @click.option("--weights", default=None, metavar="COLUMN", help="Prior weights.")
-@click.option("--robust", type=click.Choice(["CR2"]), default=None, help="Cluster-robust standard errors.")
+@click.option("--robust", default=None, metavar="TYPE",
+              help="Cluster-robust standard errors: CR0, CR1, CR2 or CR3; CR2 for few clusters.")  # fmt: skip
 @click.option("--residual", default=None, metavar="STRUCTURE", help='Such as "ar1(wave | person)".')
 @click.option("--ci-level", type=click.FloatRange(0, 1, min_open=True, max_open=True), default=0.95,
               show_default=True)  # fmt: skip
@@ -55,11 +56,12 @@ def mixed(
         robust=robust,
         residual=residual,
         ci_level=ci_level,
+        weights=weights,
     )
     read_formula(formula)
     result = fit(
-        formula, read_frame(data), reml=not ml, df=df, weights=weights, ci_level=ci_level,
-        second_opinion=second_opinion,
+        formula, read_frame(data), reml=not ml, df=df, weights=weights, robust=robust,
+        ci_level=ci_level, second_opinion=second_opinion,
     )  # fmt: skip
     if as_json:
         print_json(result.to_dict())

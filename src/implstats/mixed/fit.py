@@ -23,6 +23,7 @@ from implstats.mixed.options import check_options
 from implstats.mixed.pool import patterns, pool
 from implstats.mixed.reduce import ClusterSums, reduce_rows
 from implstats.mixed.results import FixedEffect, LevelModes, MixedResult, Optimiser, RandomEffect
+from implstats.mixed.robust_inference import infer_robust
 from implstats.mixed.standardise import Standardised, standardise
 from implstats.results import Check, verdict_of
 
@@ -48,8 +49,11 @@ def fit(
     df : {"auto", "kenward-roger", "satterthwaite", "none"}
         ``auto``: Kenward-Roger under REML if a grouping factor has fewer than 50 clusters, else
         Satterthwaite.
-    family, link, agq, robust, residual
+    family, link, agq, residual
         Refused unless left at their defaults in this version.
+    robust : {"CR0", "CR1", "CR2", "CR3"}, optional
+        Cluster-robust standard errors, clustered at the highest level, with Satterthwaite df;
+        ``model_based`` of the result keeps the others.
     weights : str, optional
         Column of prior weights: the residual variance of row i is s2 / w_i.
     ci_level : float
@@ -93,6 +97,7 @@ def fit(
         robust=robust,
         residual=residual,
         ci_level=ci_level,
+        weights=weights,
     )
     _check_arguments(formula, data)
     read = read_formula(formula)
@@ -105,9 +110,14 @@ def fit(
         return _failed(read.text, design, scaled, reml=reml, ci_level=ci_level, checks=checks)
     at = optimum.search.at
     inference = infer(problem, at, design, scaled, df=df, boundary=bool(optimum.boundary))
-    checks.append(inference.check)
     estimates = scaled.M @ (scaled.scale * at.beta + scaled.shift)
     terms = tuple(design.names[j] for j in scaled.kept)
+    model_based = fixed = t_tests(terms, estimates, inference, ci_level=ci_level)
+    if robust is not None:
+        inference, clusters_check = infer_robust(at, design, scaled, kind=robust, df=df)
+        checks.append(clusters_check)
+        fixed = t_tests(terms, estimates, inference, ci_level=ci_level)
+    checks.append(inference.check)
     criterion = at.value + (scaled.constant_reml if reml else scaled.constant_ml)
     log_likelihood = -0.5 * criterion
     k = len(terms) + problem.shape.size + 1
@@ -121,7 +131,7 @@ def fit(
         boundary=bool(optimum.boundary), reason="", n_obs=len(design.y), n_clusters=_counts(design),
         log_likelihood=log_likelihood, criterion=criterion, aic=criterion + 2.0 * k,
         bic=criterion + k * float(np.log(len(design.y))),
-        fixed=t_tests(terms, estimates, inference, ci_level=ci_level),
+        fixed=fixed, model_based=model_based,
         random=_random_effects(design, scaled, optimum, s2), residual_variance=s2, checks=tuple(checks),
         formula=read.text, reml=reml, n_dropped=design.n_dropped, missing=dict(design.missing),
         optimiser=_optimiser(optimum), covariance=inference.covariance, terms=terms,

@@ -89,7 +89,8 @@ def t_tests(
 ) -> tuple[FixedEffect, ...]:
     """Return the coefficients with their t tests.
 
-    A statistic is given wherever the standard error is positive; p and interval need a df.
+    A statistic is given wherever the standard error is positive; p and interval need a df. A variance of
+    NaN is a standard error that does not exist.
     """
     errors = np.sqrt(np.maximum(np.diag(inference.covariance), 0.0))
     out = []
@@ -99,7 +100,8 @@ def t_tests(
         half = float(stdtrit(df, 0.5 + 0.5 * ci_level) * se) if usable else None
         out.append(
             FixedEffect(
-                term=name, estimate=float(b), std_error=float(se), df=float(df) if usable else None,
+                term=name, estimate=float(b), std_error=float(se) if np.isfinite(se) else None,
+                df=float(df) if usable else None,
                 df_method=inference.method, statistic=t,
                 p_value=float(2.0 * stdtr(df, -abs(t))) if usable and t is not None else None,
                 conf_low=None if half is None else float(b) - half,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from implstats.errors import NotSupportedError, UsageError, did_you_mean
 
 DF_METHODS = ("auto", "kenward-roger", "satterthwaite", "none")
+ROBUST = ("CR0", "CR1", "CR2", "CR3")
 FAMILIES = ("gaussian", "binomial", "poisson", "nbinom", "ordinal")
 INSTEAD = {
     "binomial": "For now score the outcome so that a Gaussian model serves, or use logistic GEE by cluster.",
@@ -17,7 +18,7 @@ INSTEAD = {
 
 def check_options(
     *, reml: bool, df: str, family: str, link: str | None, agq: int, robust: str | None, residual: str | None,
-    ci_level: float,
+    ci_level: float, weights: str | None = None,
 ) -> None:  # fmt: skip
     """Refuse options that are wrong, or that this version does not serve.
 
@@ -48,11 +49,7 @@ def check_options(
         raise NotSupportedError(
             "Adaptive quadrature (agq above 1) has no use in a Gaussian model; leave it at 1."
         )
-    if robust is not None:
-        raise NotSupportedError(
-            f"robust '{robust}' is not computed in this version; use df='kenward-roger', "
-            "which is made for few clusters."
-        )
+    _check_robust(robust, df=df, weights=weights)
     if residual is not None:
         raise NotSupportedError(
             f"The residual structure '{residual}' is not fitted in this version; a random "
@@ -61,3 +58,22 @@ def check_options(
         )
     if df == "kenward-roger" and not reml:
         raise UsageError("Kenward-Roger needs REML. Fit by REML, or use df='satterthwaite' with ML.")
+
+
+def _check_robust(robust: str | None, *, df: str, weights: str | None) -> None:
+    if robust is None:
+        return
+    if robust not in ROBUST:
+        raise UsageError(
+            f"robust is one of {', '.join(ROBUST)}; got '{robust}'{did_you_mean(str(robust), ROBUST)}"
+        )
+    if df == "kenward-roger":
+        raise UsageError(
+            f"Kenward-Roger adjusts model-based standard errors; robust '{robust}' has Satterthwaite df of "
+            "its own. Leave df at 'auto', or leave out robust."
+        )
+    if weights is not None:
+        raise NotSupportedError(
+            f"robust '{robust}' is not computed with prior weights in this version. Leave out the weights, "
+            "or leave out robust and use df='kenward-roger'."
+        )

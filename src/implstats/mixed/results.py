@@ -28,12 +28,12 @@ class FixedEffect:
         Name as in R: ``(Intercept)``, ``time``, ``armB``, ``time:armB``.
     estimate, std_error : float or None
         In units of the outcome a unit of the predictor. Under Kenward-Roger the standard error is the
-        adjusted
-        one. None in a failed fit.
+        adjusted one, under ``robust`` the cluster-robust one. None in a failed fit.
     df, statistic, p_value : float or None
         t test with ``df`` degrees of freedom; None without a df.
     df_method : str
-        ``kenward-roger``, ``satterthwaite``, ``between-within`` or ``none``.
+        ``kenward-roger``, ``satterthwaite``, ``between-within``, ``CR2 satterthwaite`` (CR0, CR1, CR3) or
+        ``none``.
     conf_low, conf_high : float or None
     """
 
@@ -146,10 +146,13 @@ class MixedResult:
         Missing values by variable.
     optimiser : Optimiser or None
     covariance : ndarray, (p, p), or None
-        Of the fixed effects, as used for the standard errors.
+        Of the fixed effects, as used for the standard errors; NaN where there is none.
     terms : tuple of str, (p,)
     modes : tuple of LevelModes
     ci_level : float
+    model_based : tuple of FixedEffect
+        The coefficients with standard errors and df that trust the model; those of ``fixed`` unless
+        ``robust`` was asked for.
     """
 
     verdict: Verdict
@@ -176,6 +179,7 @@ class MixedResult:
     terms: tuple[str, ...]
     modes: tuple[LevelModes, ...] = field(repr=False)
     ci_level: float
+    model_based: tuple[FixedEffect, ...] = field(default=(), repr=False)
 
     @property
     def conditional_modes(self) -> dict[str, pd.DataFrame]:

@@ -22,6 +22,7 @@ BLOCKS = (
     "criterion_minus2",
     "is_singular",
 )
+ROBUST = ("CR0", "CR1", "CR2", "CR3")
 NAMES = (
     "Dyestuff", "Pastes_nested", "bh1996_contextual", "bh1996_random_slope", "lq2002_random_intercept",
     "lq2002_random_slope_contextual", "lq2002_within_between", "sim3_12inst_3level_inst_slope",
@@ -47,6 +48,11 @@ def extract(source: Path, target: Path) -> None:
                 out[method]["satterthwaite"] = {"df": block["satterthwaite"]["df"]}
             if "kenward_roger" in block:
                 out[method]["kenward_roger"] = {key: block["kenward_roger"][key] for key in ("se", "df")}
+            if "cluster_robust" in block:
+                robust = block["cluster_robust"]
+                out[method]["cluster_robust"] = {"cluster": robust["cluster"]} | {
+                    kind: {key: robust[kind][key] for key in ("se", "df")} for kind in ROBUST
+                }
         (target / f"{name}.json").write_text(json.dumps(out, indent=1) + "\n", encoding="utf-8")
         columns.setdefault(full["data"], set()).update(_words(full["formula"]) | {"w"})
     (target / "data").mkdir(exist_ok=True)
