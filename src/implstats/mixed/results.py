@@ -28,7 +28,8 @@ class FixedEffect:
         Name as in R: ``(Intercept)``, ``time``, ``armB``, ``time:armB``.
     estimate, std_error : float or None
         In units of the outcome a unit of the predictor. Under Kenward-Roger the standard error is the
-        adjusted one, under ``robust`` the cluster-robust one. None in a failed fit.
+        adjusted one, under ``robust`` the cluster-robust one (None where one cluster alone determines the
+        coefficient). None in a failed fit.
     df, statistic, p_value : float or None
         t test with ``df`` degrees of freedom; None without a df.
     df_method : str
