@@ -138,7 +138,7 @@ def test_small_samples_and_few_categories_are_said(frame):
 REFUSED = [
     {"estimator": "WLSMV"},
     {"estimator": "GLS"},
-    {"missing": "fiml"},
+    {"missing": "fiml", "estimator": "MLM"},
     {"missing": "pairwise"},
     {"group": "a"},
     {"cluster": "a"},

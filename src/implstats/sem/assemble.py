@@ -11,7 +11,9 @@ from numpy.typing import NDArray
 
 from implstats.results import Check, finite_or_none, verdict_of
 from implstats.sem.data import Sample
-from implstats.sem.fit_indices import NAMES, FitRecord, Index, fit_indices, scaled_indices
+from implstats.sem.fiml_corrected import corrected_tests
+from implstats.sem.fiml_fit import Deviances, fiml_deviances, fiml_robust
+from implstats.sem.fit_indices import NAMES, FitRecord, Index, fit_indices, robust_indices, scaled_indices
 from implstats.sem.inference import Wald, duals, wald
 from implstats.sem.matrices import Structure
 from implstats.sem.ml import SampleMoments
@@ -54,6 +56,11 @@ class Estimated:
             raise AssertionError("an optimum has derivatives")
         return e.weight, e.stacks, e.information
 
+    @property
+    def information_for_errors(self) -> Array:
+        """The information that standard errors come from, as asked."""
+        return self.derivatives[2] if self.options.information == "observed" else self.information
+
 
 def failed_result(
     table: ParameterTable,
@@ -93,10 +100,11 @@ def successful_result(estimated: Estimated, *, checks: Sequence[Check], admissib
     n = estimated.sample.moments.n
     record = _fit_record(estimated)
     robust = _robust(estimated, record) if options.estimator != "ML" else None
-    covariance = robust.covariance if robust else np.linalg.inv(estimated.information) / n
+    covariance = robust.covariance if robust else np.linalg.inv(estimated.information_for_errors) / n
     indices = fit_indices(record)
     if robust:
         indices |= scaled_indices(record, robust.scale, robust.baseline_scale) | robust.extra
+    indices |= _corrected(estimated, record)
     parameters = _parameters(estimated, covariance)
     checks = [*checks, *_undefined(parameters)]
     return SemResult(
@@ -214,25 +222,39 @@ def _x_positions(estimated: Estimated) -> list[int]:
     return [estimated.structure.observed.index(name) for name in estimated.table.names.x]
 
 
-def _fit_record(estimated: Estimated) -> FitRecord:
-    sample, structure, moments = estimated.sample.moments, estimated.structure, estimated.moments
-    n, p = sample.n, len(structure.observed)
-    x = _x_positions(estimated)
-    per_variable = p * np.log(2 * np.pi)
-    of_x = _log_likelihood_of(sample, x) if estimated.options.fixed_x else 0.0
-    chisq = n * (estimated.optimum.evaluation.value - sample.log_det - p)
+def _deviances(estimated: Estimated, x: list[int]) -> Deviances:
+    """Tests and log-likelihoods, those of fixed predictors still in."""
+    value, sample = estimated.optimum.evaluation.value, estimated.sample.moments
+    if estimated.sample.incomplete is not None:
+        return fiml_deviances(estimated.sample.incomplete, value, x)
+    n, p = sample.n, len(sample.cov)
     others = [i for i in range(p) if i not in x]
     independent = float(np.log(np.diag(sample.cov)[others]).sum()) + _log_det(sample.cov, x)
+    per_variable = p * np.log(2 * np.pi)
+    return Deviances(
+        chisq=n * (value - sample.log_det - p),
+        baseline_chisq=n * (independent - sample.log_det),
+        logl=-0.5 * n * (value + per_variable),
+        logl_saturated=-0.5 * n * (sample.log_det + p + per_variable),
+    )
+
+
+def _fit_record(estimated: Estimated) -> FitRecord:
+    sample, structure, moments = estimated.sample.moments, estimated.structure, estimated.moments
+    p = len(structure.observed)
+    x = _x_positions(estimated)
+    found = _deviances(estimated, x)
+    of_x = _log_likelihood_of(sample, x) if estimated.options.fixed_x else 0.0
     return FitRecord(
-        n=n,
+        n=sample.n,
         n_free=estimated.table.n_free,
         df=estimated.df,
         # A saturated model's chi-square is zero; what is left is rounding, of either sign.
-        chisq=max(chisq, 0.0) if estimated.df else 0.0,
-        baseline_chisq=n * (independent - sample.log_det),
+        chisq=max(found.chisq, 0.0) if estimated.df else 0.0,
+        baseline_chisq=found.baseline_chisq,
         baseline_df=p * (p - 1) // 2 - len(x) * (len(x) - 1) // 2,
-        logl=-0.5 * n * (estimated.optimum.evaluation.value + per_variable) - of_x,
-        logl_saturated=-0.5 * n * (sample.log_det + p + per_variable) - of_x,
+        logl=found.logl - of_x,
+        logl_saturated=found.logl_saturated - of_x,
         means=structure.means,
         n_moments=p * (p + 1) // 2 + (p if structure.means else 0),
         sample_cov=sample.cov,
@@ -252,9 +274,39 @@ def _log_likelihood_of(sample: SampleMoments, which: list[int]) -> float:
     return -0.5 * sample.n * (_log_det(sample.cov, which) + len(which) * (1 + np.log(2 * np.pi)))
 
 
+def _corrected(estimated: Estimated, record: FitRecord) -> Index:
+    """Robust indices of incomplete data; complete data keep theirs."""
+    incomplete = estimated.sample.incomplete
+    if incomplete is None or not incomplete.share_missing:
+        return {}
+    tests = corrected_tests(
+        estimated.structure,
+        incomplete,
+        moments=estimated.moments,
+        stacks=estimated.derivatives[1],
+        x=_x_positions(estimated),
+        df=record.df,
+        baseline_df=record.baseline_df,
+        robust=estimated.options.estimator == "MLR",
+    )
+    as_complete = replace(record, chisq=tests.chisq, baseline_chisq=tests.baseline_chisq)
+    return robust_indices(as_complete, tests.scale, tests.baseline_scale)
+
+
 def _robust(estimated: Estimated, record: FitRecord) -> Robust:
     weight, stacks, observed = estimated.derivatives
     sample, structure = estimated.sample, estimated.structure
+    if sample.incomplete is not None:
+        return fiml_robust(
+            structure,
+            sample.incomplete,
+            moments=estimated.moments,
+            stacks=stacks,
+            observed=observed,
+            df=estimated.df,
+            x=_x_positions(estimated),
+            baseline_df=record.baseline_df,
+        )
     fitted = Fitted(
         weight=weight,
         mean=record.mean,

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from implstats.results import Check
 from implstats.sem.data import Sample
+from implstats.sem.fiml import Incomplete
 from implstats.sem.matrices import Structure, filled
 from implstats.sem.moments import Moments
 from implstats.sem.optimise import Optimum
@@ -25,13 +26,17 @@ RANK_TOLERANCE = 1e-9
 CHISQ_LEFT = 1e-7
 # Rounding of an eigenvalue or correlation that is zero or one by design.
 BOUNDARY = 1e-7
+# The share of persons with both answers below which a covariance is hardly known; Mplus warns here too.
+LOW_COVERAGE = 0.10
 
 
 def check_sample(sample: Sample, n_free: int) -> list[Check]:
     """Say how many persons were used, whether they are enough, and what the answers look like."""
     n = sample.moments.n
     checks = []
-    if sample.n_dropped:
+    if sample.incomplete is not None:
+        checks += _check_incomplete(sample, sample.incomplete)
+    elif sample.n_dropped:
         empty = f", {sample.n_empty} of them without any answer" if sample.n_empty else ""
         checks.append(Check(
             name="listwise", status="info",
@@ -56,6 +61,31 @@ def check_sample(sample: Sample, n_free: int) -> list[Check]:
             message=f"Five or fewer different answers on {names}: treated as numbers, so loadings and "
                     "chi-square may be off. "
             "MLR guards the standard errors.",
+        ))  # fmt: skip
+    return checks
+
+
+def _check_incomplete(sample: Sample, incomplete: Incomplete) -> list[Check]:
+    """Say what full information used, what it left out and where little was answered together."""
+    patterns = incomplete.patterns
+    message = (
+        f"{patterns.n} of {sample.n_rows} persons used, with {incomplete.share_missing:.1%} of answers "
+        f"missing in {len(patterns.share)} pattern(s)"
+    )
+    if sample.n_dropped:
+        message += (
+            f"; {sample.n_dropped} left out, {sample.n_empty} without any answer and "
+            f"{incomplete.n_no_predictor} without an exogenous predictor"
+        )
+    message += ". Estimates are right if answers are missing at random given the answers in the model."
+    checks = [Check(name="full_information", status="info", message=message)]
+    together = np.einsum("k,ki,kj->ij", patterns.share, patterns.seen * 1.0, patterns.seen * 1.0)
+    lowest = float(together.min())
+    if lowest < LOW_COVERAGE:
+        checks.append(Check(
+            name="coverage", status="warn",
+            message=f"Only {lowest:.1%} of persons answered some pair of variables together: what rests on "
+                    "their covariance is unsure. Leave out variables that were seldom answered.",
         ))  # fmt: skip
     return checks
 

@@ -1,7 +1,8 @@
 """From a frame to the moments that a model needs, with every problem of the data said at once.
 
-Persons with a missing answer on any variable of the model are left out (listwise) and counted. Messages name
-variables and counts, never a person's answers.
+Persons with a missing answer on any variable of the model are left out (listwise) and counted; full
+information takes its sample in :mod:`implstats.sem.fiml_sample`. Messages name variables and counts, never a
+person's answers.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from implstats.errors import DataError, did_you_mean
+from implstats.sem.fiml import Incomplete
 from implstats.sem.ml import SampleMoments, inverse_and_log_det
 
 if TYPE_CHECKING:
@@ -29,17 +31,20 @@ SHOWN = 8
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sample:
-    """Complete data of the model's variables.
+    """Data of the model's variables: of complete persons, or under full information of all.
 
     Attributes
     ----------
     moments : SampleMoments
+        Under full information the saturated maximum likelihood moments.
     centred : ndarray, shape (n, p)
-        Answers minus their means.
+        Answers minus their means; without rows under full information.
     n_rows, n_dropped, n_empty : int
         Rows of the frame; rows left out for a missing answer; those of them without any answer.
     few_categories : tuple of str
         Variables with five or fewer different answers, exogenous ones apart.
+    incomplete : Incomplete or None
+        The patterns of answers under full information.
     """
 
     moments: SampleMoments
@@ -48,9 +53,11 @@ class Sample:
     n_dropped: int
     n_empty: int
     few_categories: tuple[str, ...]
+    incomplete: Incomplete | None = None
 
 
-def _list(names: Sequence[str]) -> str:
+def named_list(names: Sequence[str]) -> str:
+    """Return names for a message, the first eight of a long list."""
     more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
     return ", ".join(names[:SHOWN]) + more
 
@@ -83,7 +90,7 @@ def read_columns(data: pd.DataFrame, names: Sequence[str], latent: Sequence[str]
     values = frame.to_numpy(dtype=float, na_value=np.nan)
     infinite = [name for name, bad in zip(names, np.isinf(values).any(axis=0), strict=True) if bad]
     if infinite:
-        raise DataError(f"Infinite values in {_list(infinite)}. Set them to missing or correct them.")
+        raise DataError(f"Infinite values in {named_list(infinite)}. Set them to missing or correct them.")
     return values
 
 
@@ -127,9 +134,9 @@ def take_sample(values: Array, names: Sequence[str], x: Sequence[str]) -> Sample
     _refuse_dependence(cov, mean, names)
     inverted = inverse_and_log_det(cov)
     if inverted is None:
-        raise DataError(_dependence_message(cov, names))
+        raise DataError(dependence_message(cov, names))
     endogenous = [j for j, name in enumerate(names) if name not in set(x)]
-    few = tuple(names[j] for j in endogenous if _few_answers(kept[:, j]))
+    few = tuple(names[j] for j in endogenous if few_answers(kept[:, j]))
     return Sample(
         moments=SampleMoments(cov=cov, mean=mean, n=n, log_det=inverted[1]),
         centred=centred,
@@ -140,7 +147,7 @@ def take_sample(values: Array, names: Sequence[str], x: Sequence[str]) -> Sample
     )
 
 
-def _few_answers(column: Array, most: int = 5) -> bool:
+def few_answers(column: Array, most: int = 5) -> bool:
     """Whether a column has ``most`` or fewer different values; the first rows settle it for most columns."""
     if len(np.unique(column[:50])) > most:
         return False
@@ -154,27 +161,29 @@ def _refuse_dependence(cov: Array, mean: Array, names: Sequence[str]) -> None:
     if constant.any():
         which = [name for name, bad in zip(names, constant, strict=True) if bad]
         raise DataError(
-            f"Everyone gave the same answer on {_list(which)}. Leave it out of the model: it has no variance."
+            f"Everyone gave the same answer on {named_list(which)}. Leave it out of the model: it has no "
+            "variance."
         )
     correlation = cov / np.outer(sd, sd)
     row, col = np.nonzero(np.tril(np.abs(correlation) > PERFECT, -1))
     if len(row):
         pairs = [f"{names[j]} and {names[i]}" for i, j in zip(row.tolist(), col.tolist(), strict=True)]
         raise DataError(
-            f"Perfectly correlated variables: {_list(pairs)}. Keep one of each pair; the same column may "
-            "have been read twice."
+            f"Perfectly correlated variables: {named_list(pairs)}. Keep one of each pair; the same column "
+            "may have been read twice."
         )
     if np.linalg.eigvalsh(correlation)[0] < SINGULAR:
-        raise DataError(_dependence_message(cov, names))
+        raise DataError(dependence_message(cov, names))
 
 
-def _dependence_message(cov: Array, names: Sequence[str]) -> str:
+def dependence_message(cov: Array, names: Sequence[str]) -> str:
+    """Return the sentence about the variables of the smallest eigenvalue of a correlation matrix."""
     sd = np.sqrt(np.diag(cov))
     _, vectors = np.linalg.eigh(cov / np.outer(sd, sd))
     weight = np.abs(vectors[:, 0])
     part = [name for name, w in zip(names, weight, strict=True) if w > 0.05 * weight.max()]
     return (
-        f"The variables {_list(part)} depend on each other: one is a sum or difference of the others, "
+        f"The variables {named_list(part)} depend on each other: one is a sum or difference of the others, "
         "such as a "
         "total beside its items. Leave one out."
     )

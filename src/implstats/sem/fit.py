@@ -17,9 +17,10 @@ from implstats.errors import ModelError, UsageError
 from implstats.results import Check, verdict_of
 from implstats.sem import checks as check
 from implstats.sem.assemble import Estimated, failed_result, successful_result
+from implstats.sem.criterion import criterion_of
 from implstats.sem.data import Sample, read_columns, take_sample
-from implstats.sem.matrices import Structure, build_structure, fill_sample_moments, to_free
-from implstats.sem.ml import Curvature, Evaluation, evaluate_ml, expected_information
+from implstats.sem.fiml_sample import take_incomplete_sample
+from implstats.sem.matrices import Structure, build_structure, fill_sample_moments
 from implstats.sem.optimise import Optimum, minimise
 from implstats.sem.options import Options, check_options
 from implstats.sem.rescale import marker_start
@@ -52,6 +53,7 @@ def fit(
     meanstructure: bool | None = None,
     ci_level: float = 0.95,
     second_opinion: bool = False,
+    information: str | None = None,
 ) -> SemResult:
     """Fit a model in lavaan's language to a frame of persons.
 
@@ -60,13 +62,16 @@ def fit(
     model : str
         Such as ``"f =~ x1 + x2 + x3"``.
     data : DataFrame
-        One row a person; never changed. Rows with a missing answer on a variable of the model are left out.
+        One row a person; never changed.
     kind : {"sem", "cfa", "growth", "lavaan"}
         Whose defaults to take.
     estimator : {"ML", "MLR", "MLM"}
         ML; ML with robust standard errors and a scaled test (Yuan-Bentler, Satorra-Bentler). The other names
         of the interface are refused for now.
-    missing, group, group_equal, cluster, ordered, parameterization
+    missing : {"listwise", "fiml"}
+        Persons with a missing answer are left out; or every answer given is used (full information, ML and
+        MLR), which switches means on and leaves out only persons without any answer or without a predictor.
+    group, group_equal, cluster, ordered, parameterization
         Settled places of the interface; only their defaults are fitted by this version.
     orthogonal, std_lv : bool
         Latent covariances zero; latent variances one.
@@ -75,6 +80,8 @@ def fit(
     ci_level : float
     second_opinion : bool
         Refit from other start values and with semopy and compare.
+    information : {"expected", "observed"}, optional
+        For the standard errors of ML; by default expected, under full information observed.
 
     Returns
     -------
@@ -115,6 +122,7 @@ def fit(
         std_lv=std_lv,
         meanstructure=meanstructure,
         ci_level=ci_level,
+        information=information,
     )
     if not hasattr(data, "columns"):
         raise UsageError(f"The data should be a pandas DataFrame; this is a {type(data).__name__}.")
@@ -126,7 +134,8 @@ def fit(
         )
     structure = build_structure(table)
     values = read_columns(data, structure.observed, table.names.latent)
-    sample = take_sample(values, structure.observed, table.names.x)
+    take = take_incomplete_sample if options.missing == "fiml" else take_sample
+    sample = take(values, structure.observed, table.names.x)
     fill_sample_moments(structure, sample.moments.cov, sample.moments.mean)
     result = _estimate(text, table, structure, sample, options)
     if second_opinion and result.verdict != "failed":
@@ -216,9 +225,7 @@ def _search(
 ) -> _Search | None:
     """Search from each start until one leads to a proper optimum; else return the last attempt."""
 
-    def criterion(theta: Array, curvature: Curvature) -> Evaluation:
-        return evaluate_ml(structure, sample.moments, theta, curvature)
-
+    criterion = criterion_of(structure, sample)
     attempt = None
     starts = start_values(table, structure, sample.moments) if start is None else iter([start])
     for number, point in enumerate(starts, start=1):
@@ -252,10 +259,9 @@ def _search_from_unit_variances(
 def _judge(
     table: ParameterTable, structure: Structure, sample: Sample, optimum: Optimum, start: int
 ) -> _Search:
-    weight, stacks = optimum.evaluation.weight, optimum.evaluation.stacks
-    if weight is None or stacks is None:
+    information = criterion_of(structure, sample)(optimum.theta, "expected").information
+    if information is None:
         raise AssertionError("the search ended where Sigma is not positive definite")
-    information = to_free(structure, expected_information(weight, stacks, means=structure.means))
     smallest, unidentified = check.information_rank(information, table.free_names())
     converged, checks = check.check_convergence(optimum, sample.moments.n)
     if unidentified:

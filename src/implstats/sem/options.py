@@ -14,12 +14,14 @@ from implstats.errors import NotSupportedError, UsageError, did_you_mean
 Kind = Literal["sem", "cfa", "growth", "lavaan"]
 Estimator = Literal["ML", "MLR", "MLM", "GLS", "ULS", "DWLS", "WLSMV", "ULSMV"]
 Missing = Literal["listwise", "fiml", "pairwise"]
+Information = Literal["expected", "observed"]
 Parameterization = Literal["delta", "theta"]
 GROUP_EQUAL = (
     "loadings", "intercepts", "means", "thresholds", "regressions", "residuals", "residual.covariances",
     "lv.variances", "lv.covariances",
 )  # fmt: skip
 FITTED_ESTIMATORS = ("ML", "MLR", "MLM")
+FULL_INFORMATION_ESTIMATORS = ("ML", "MLR")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,6 +40,9 @@ class Options:
         as random, because their sampling variation belongs to the sandwich.
     ci_level : float
         Between 0 and 1.
+    information : {"expected", "observed"}
+        Where the standard errors of ML come from. By default expected for complete persons, observed under
+        full information, where expected information needs answers missing completely at random.
     """
 
     kind: Kind
@@ -49,6 +54,7 @@ class Options:
     meanstructure: bool | None
     fixed_x: bool
     ci_level: float
+    information: Information
 
     @property
     def automatic(self) -> bool:
@@ -80,6 +86,7 @@ def check_options(
     std_lv: bool,
     meanstructure: bool | None,
     ci_level: float,
+    information: str | None = None,
 ) -> Options:
     """Return the validated options.
 
@@ -95,6 +102,7 @@ def check_options(
         ("estimator", estimator, get_args(Estimator)),
         ("missing", missing, get_args(Missing)),
         ("parameterization", parameterization, get_args(Parameterization)),
+        ("information", information or "expected", get_args(Information)),
     ):
         if value not in known:
             raise UsageError(
@@ -109,6 +117,9 @@ def check_options(
             )
     if not (isinstance(ci_level, int | float) and 0 < ci_level < 1):
         raise UsageError(f"ci_level should lie between 0 and 1 (got {ci_level}); 0.95 is usual.")
+    _check_combinations(
+        estimator=estimator, missing=missing, meanstructure=meanstructure, information=information
+    )
     _refuse(
         estimator=estimator,
         missing=missing,
@@ -119,9 +130,26 @@ def check_options(
     )
     return Options(
         kind=kind, estimator=estimator, missing=missing, parameterization=parameterization,  # type: ignore[arg-type]
-        orthogonal=orthogonal, std_lv=std_lv, meanstructure=meanstructure, fixed_x=estimator == "ML",
+        orthogonal=orthogonal, std_lv=std_lv, fixed_x=estimator == "ML",
+        meanstructure=True if missing == "fiml" else meanstructure,
         ci_level=float(ci_level),
+        information=information or ("observed" if missing == "fiml" else "expected"),  # type: ignore[arg-type]
     )  # fmt: skip
+
+
+def _check_combinations(
+    *, estimator: str, missing: str, meanstructure: bool | None, information: str | None
+) -> None:
+    if missing == "fiml" and meanstructure is False:
+        raise UsageError(
+            "missing 'fiml' needs means, because gaps make them part of the likelihood, but meanstructure is "
+            "switched off. Leave meanstructure out, or use missing 'listwise'."
+        )
+    if information is not None and estimator != "ML":
+        raise UsageError(
+            f"information '{information}' goes with estimator 'ML'; {estimator} has its own in the sandwich. "
+            "Leave information out."
+        )
 
 
 def _refuse(
@@ -139,9 +167,13 @@ def _refuse(
             f"estimator '{estimator}': choose one of {', '.join(FITTED_ESTIMATORS)} (MLR for non-normal "
             "answers)"
         )
-    if missing != "listwise":
+    if missing == "pairwise":
         problems.append(
-            f"missing '{missing}': use 'listwise' (complete persons) and report how many were left out"
+            "missing 'pairwise': use 'fiml' (every answer given) or 'listwise' (complete persons)"
+        )
+    if missing == "fiml" and estimator in FITTED_ESTIMATORS and estimator not in FULL_INFORMATION_ESTIMATORS:
+        problems.append(
+            f"estimator '{estimator}' with missing 'fiml': use 'MLR', which is robust with gaps too"
         )
     if group is not None:
         problems.append(f"group '{group}': fit each group by itself, on a frame that holds only its rows")

@@ -18,9 +18,9 @@ from numpy.typing import NDArray
 
 from implstats.results import Check
 from implstats.sem.assemble import with_checks
+from implstats.sem.criterion import criterion_of
 from implstats.sem.data import Sample
 from implstats.sem.matrices import Structure
-from implstats.sem.ml import Curvature, Evaluation, evaluate_ml
 from implstats.sem.optimise import minimise
 from implstats.sem.results import Parameter, SemResult
 from implstats.sem.starts import start_values
@@ -42,7 +42,7 @@ def with_second_opinion(
     result: SemResult, data: pd.DataFrame, table: ParameterTable, structure: Structure, sample: Sample
 ) -> SemResult:
     """Return the result with the checks of both second opinions added."""
-    ours = evaluate_ml(structure, sample.moments, _theta_of(result, table), "none").value
+    ours = criterion_of(structure, sample)(_theta_of(result, table), "none").value
     checks = [_other_starts(ours, table, structure, sample), _ask_semopy(result, data, table)]
     return with_checks(result, checks)
 
@@ -56,9 +56,7 @@ def _theta_of(result: SemResult, table: ParameterTable) -> Array:
 
 
 def _other_starts(ours: float, table: ParameterTable, structure: Structure, sample: Sample) -> Check:
-    def criterion(theta: Array, curvature: Curvature) -> Evaluation:
-        return evaluate_ml(structure, sample.moments, theta, curvature)
-
+    criterion = criterion_of(structure, sample)
     rng = np.random.default_rng(SEED)
     values = []
     for start in list(start_values(table, structure, sample.moments))[-1:] * N_STARTS:

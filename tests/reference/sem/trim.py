@@ -30,6 +30,17 @@ NAMES = (
     "growth_linear_ml",
     "growth_quadratic_ml",
     "listwise_hs_ml",
+    "fiml_hs_ml",
+    "fiml_hs_ml_expectedinfo",
+    "fiml_hs_mlr",
+    "fiml_hs_sem",
+    "growth_univbct_jobsat_fiml",
+    "clpm_commit_ready_fiml",
+    "clpm_jobsat_commit_fiml",
+    "riclpm_jobsat_commit_fiml",
+    "riclpm_jobsat_commit_fiml_mlr",
+    "riclpm_jobsat_commit_fiml_timeinvariant",
+    "cfa_hs_ml_obsinfo",
 )
 META = ("name", "lavaan", "data", "call", "model_syntax", "estimator", "ntotal", "norig", "max_abs_gradient")
 PARAMETERS = ("lhs", "op", "rhs", "est", "se", "z", "ci.lower", "ci.upper", "std.lv", "std.all")
@@ -37,6 +48,7 @@ COLUMNS = {
     "hs1939": [f"x{i}" for i in range(1, 10)],
     "hs1939_missing": [f"x{i}" for i in range(1, 10)],
     "demo_growth": ["t1", "t2", "t3", "t4"],
+    "univbct_wide": [f"{name}{wave}" for name in ("JOBSAT", "COMMIT", "READY") for wave in (1, 2, 3)],
 }
 
 
@@ -53,6 +65,8 @@ def trim(source: Path, target: Path) -> None:
             "fit": full["fit"],
             "r2": full["r2"],
         }
+        if name == "fiml_hs_ml":
+            short["h1"] = full["h1"]
         (target / f"{name}.json").write_text(json.dumps(short, indent=None) + "\n", encoding="utf-8")
     (target / "data").mkdir(exist_ok=True)
     for file in sorted(files):

@@ -9,9 +9,9 @@ from implstats.sem.fit_indices.information import information_criteria
 from implstats.sem.fit_indices.record import FitRecord, Index
 from implstats.sem.fit_indices.residual import residual_indices
 from implstats.sem.fit_indices.rmsea import rmsea
-from implstats.sem.fit_indices.scaled import scaled_indices
+from implstats.sem.fit_indices.scaled import robust_indices, scaled_indices
 
-__all__ = ["NAMES", "FitRecord", "Index", "fit_indices", "scaled_indices"]
+__all__ = ["NAMES", "FitRecord", "Index", "fit_indices", "robust_indices", "scaled_indices"]
 
 
 def fit_indices(fit: FitRecord) -> Index:

@@ -36,6 +36,12 @@ def scaled_indices(fit: FitRecord, scale: float | None, baseline_scale: float) -
     return out | _robust_incremental(fit, scale, baseline_scale) | _rmsea(fit, scale)
 
 
+def robust_indices(fit: FitRecord, scale: float | None, baseline_scale: float) -> Index:
+    """Return the ".robust" indices alone."""
+    found = _robust_incremental(fit, scale, baseline_scale) | _rmsea(fit, scale)
+    return {name: value for name, value in found.items() if name.endswith(".robust")}
+
+
 def _robust_incremental(fit: FitRecord, scale: float | None, baseline_scale: float) -> Index:
     names = ("cfi.robust", "tli.robust", "nnfi.robust", "rni.robust")
     excess0 = fit.baseline_chisq - baseline_scale * fit.baseline_df

@@ -1,0 +1,141 @@
+"""What full information adds to a fitted model: deviances, and robust inference from persons' scores.
+
+Chi-square compares the model's likelihood with that of the saturated moments from the same answers; the
+baseline keeps every variable's own mean and variance (exogenous predictors, always complete, their
+covariances), so that it needs no iteration. Robust (MLR), with H the exact information, s_i the scores,
+
+    V = H^-1 J H^-1,   J = sum_i s_i s_i'         Huber (1967), White (1980)
+    c = (tr1 - tr0) / df,   tr = trace(H^-1 J)    of the saturated model less that of the model
+
+Yuan & Bentler (2000), in the variant that subtracts traces. Each model's H and J are Delta' . Delta of
+the same two matrices in the distinct moments, at that model's own moments.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from implstats.sem.fiml import Incomplete
+from implstats.sem.incomplete import (
+    State,
+    evaluate_moments,
+    moment_derivatives,
+    moment_information,
+    pair_index,
+    score_products,
+)
+from implstats.sem.matrices import Structure, columns_to_free
+from implstats.sem.moments import Moments, Stacks
+from implstats.sem.patterns import Patterns
+from implstats.sem.robust import Robust
+from implstats.sem.saturated import available_moments
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Deviances:
+    """Tests and log-likelihoods: chi-square of model and baseline, log-likelihood of model and saturated."""
+
+    chisq: float
+    baseline_chisq: float
+    logl: float
+    logl_saturated: float
+
+
+def baseline_moments(incomplete: Incomplete, x: list[int]) -> tuple[Array, Array]:
+    """Return Sigma and mu of the baseline: uncorrelated but for the variables ``x``, which are complete."""
+    variance, mean = available_moments(incomplete.patterns)
+    cov = np.diag(variance)
+    cov[np.ix_(x, x)] = incomplete.saturated.cov[np.ix_(x, x)]
+    return cov, mean
+
+
+def _proper_state(patterns: Patterns, cov: Array, mean: Array) -> State:
+    state = evaluate_moments(patterns, cov, mean)
+    if state is None:
+        raise AssertionError("the moments of a judged model are positive definite")
+    return state
+
+
+def fiml_deviances(incomplete: Incomplete, value: float, x: list[int]) -> Deviances:
+    """Return the tests of a model whose criterion is ``value``; ``x`` are the exogenous predictors."""
+    patterns, saturated = incomplete.patterns, incomplete.saturated.state.value
+    n, constant = patterns.n, patterns.constant
+    baseline = _proper_state(patterns, *baseline_moments(incomplete, x)).value
+    return Deviances(
+        chisq=n * (value - saturated),
+        baseline_chisq=n * (baseline - saturated),
+        logl=-0.5 * n * (value + constant),
+        logl_saturated=-0.5 * n * (saturated + constant),
+    )
+
+
+def _bread_and_meat(patterns: Patterns, state: State, mean: Array) -> tuple[Array, Array]:
+    """H and J of one person in the distinct moments."""
+    H = moment_information(patterns, state, observed=True)
+    return H, score_products(patterns, state, mean) / patterns.n
+
+
+def _trace(H: Array, J: Array) -> float:
+    return float(np.trace(np.linalg.solve(H, J)))
+
+
+def baseline_places(p: int, x: list[int]) -> NDArray[np.intp]:
+    """Free distinct moments of the baseline: variances, covariances among ``x``, means."""
+    i, j, _ = pair_index(p)
+    free = (i == j) | (np.isin(i, x) & np.isin(j, x))
+    return np.concatenate([np.nonzero(free)[0], len(i) + np.arange(p)])
+
+
+def fiml_robust(
+    structure: Structure,
+    incomplete: Incomplete,
+    *,
+    moments: Moments,
+    stacks: Stacks,
+    observed: Array,
+    df: int,
+    x: list[int],
+    baseline_df: int,
+) -> Robust:
+    """Return the sandwich and the scaling factors of model and baseline.
+
+    Parameters
+    ----------
+    moments, stacks
+        Of the model at its optimum.
+    observed : ndarray, shape (q, q)
+        Exact information of one person.
+    x : list of int
+        Positions of the exogenous predictors.
+    """
+    patterns, saturated = incomplete.patterns, incomplete.saturated
+    state = _proper_state(patterns, moments.cov, moments.mean)
+    delta = columns_to_free(structure, moment_derivatives(stacks))
+    meat = delta.T @ (score_products(patterns, state, moments.mean) / patterns.n) @ delta
+    bread = np.linalg.inv(observed)
+    of_model = float((bread * meat).sum())
+    of_saturated = _trace(*_bread_and_meat(patterns, saturated.state, saturated.mean))
+    p = len(structure.observed)
+    return Robust(
+        covariance=bread @ meat @ bread / patterns.n,
+        scale=(of_saturated - of_model) / df if df else None,
+        baseline_scale=_baseline_scale(incomplete, of_saturated, x, baseline_df),
+        extra={
+            "scaling.factor.h1": of_saturated / (p * (p + 3) // 2),
+            "scaling.factor.h0": of_model / structure.n_free,
+        },
+    )
+
+
+def _baseline_scale(incomplete: Incomplete, of_saturated: float, x: list[int], df: int) -> float:
+    if df == 0:
+        return 1.0
+    cov, mean = baseline_moments(incomplete, x)
+    H, J = _bread_and_meat(incomplete.patterns, _proper_state(incomplete.patterns, cov, mean), mean)
+    free = np.ix_(*(baseline_places(len(mean), x),) * 2)
+    return (of_saturated - _trace(H[free], J[free])) / df
