@@ -158,7 +158,7 @@ def test_ranges_follow_the_order_of_the_file(data):
     assert [item.item for item in analyse(data, items="b:d").items] == ["b", "c", "d"]
     with pytest.raises(UsageError, match="no column 'b:z'"):
         analyse(data, items="b:z")
-    with pytest.raises(UsageError, match="no column 'd:b'"):
+    with pytest.raises(UsageError, match="'d' stands after 'b' in the file; write 'b:d'"):
         analyse(data, items="d:b")
 
 

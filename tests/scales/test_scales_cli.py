@@ -11,6 +11,7 @@ import pytest
 from click.testing import CliRunner
 
 from implstats.cli.scale import scale
+from implstats.errors import UsageError
 from implstats.scales import analyse
 
 DATA = str(Path(__file__).parents[2] / "data" / "raw" / "leadership-climate" / "lq2002.csv")
@@ -66,3 +67,8 @@ def test_exit_status_and_message(arguments, status, wanted):
 
 def test_help_has_an_example():
     assert "Example: implstats scale" in CliRunner().invoke(scale, ["--help"]).stdout
+
+
+def test_a_range_that_runs_backwards_is_called_so(lq2002):
+    with pytest.raises(UsageError, match="'LEAD04' stands after 'LEAD01' in the file; write 'LEAD01:LEAD04'"):
+        analyse(lq2002, items="LEAD04:LEAD01", minimum=1, maximum=5)

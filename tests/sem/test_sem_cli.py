@@ -118,3 +118,9 @@ def test_importing_the_estimator_does_not_pay_for_heavy_libraries():
     )
     outcome = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert outcome.stdout.strip() == "[]"
+
+
+def test_a_folder_as_data_is_called_a_folder(tmp_path):
+    error = run("y ~ x", tmp_path).exception
+    assert isinstance(error, ImplstatsError)
+    assert "is a folder, not a file" in str(error)

@@ -59,6 +59,8 @@ def sem(
     Exit status 1 when the data or the model cannot bear it; the reasons go to stderr.
     """
     text = read_model(model)
+    if data.is_dir():
+        raise DataError(f"'{data}' is a folder, not a file. Give the path of one data file.")
     if not data.is_file():
         raise DataError(f"There is no file '{data}'. Check the path of DATA.")
     from implstats.ingest import read_frame

@@ -44,12 +44,20 @@ def name_problems(frame: pd.DataFrame, items: Sequence[str]) -> list[str]:
     problems = []
     for item, times in Counter(items).items():
         if item not in frame.columns:
-            problems.append(f"there is no column '{item}'{did_you_mean(item, columns)}")
+            problems.append(_unknown_item(item, columns))
         if item in ambiguous:
             problems.append(f"the data have several columns called '{item}'; rename all but one")
         if times > 1:
             problems.append(f"item '{item}' is listed {times} times")
     return problems
+
+
+def _unknown_item(item: str, columns: Sequence[str]) -> str:
+    """Return the sentence for an item that is no column: a range that runs backwards, or an unknown name."""
+    first, _, last = item.partition(":")
+    if first in columns and last in columns:
+        return f"the range is empty: '{first}' stands after '{last}' in the file; write '{last}:{first}'"
+    return f"there is no column '{item}'{did_you_mean(item, columns)}"
 
 
 def value_matrix(
