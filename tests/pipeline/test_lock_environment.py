@@ -42,3 +42,21 @@ def test_jobs_find_this_python_first_and_keep_what_the_user_set() -> None:
     assert found["PATH"] == f"{Path(sys.executable).parent}{os.pathsep}/usr/bin"
     assert found["OMP_NUM_THREADS"] == "3"
     assert found["OPENBLAS_NUM_THREADS"] == "1"
+
+
+def test_the_last_line_of_a_run_can_name_what_failed(tmp_path: Path) -> None:
+    from implstats.pipeline.run import failed_analyses
+    from implstats.results import Row, rows_to_frame
+
+    rows = [
+        Row(study="s", analysis=name, block="fit", quantity="aic", verdict=verdict)
+        for name, verdict in (
+            ("b", "failed"),
+            ("a", "ok"),
+            ("b", "failed"),
+            ("c", "caution"),
+            ("d", "failed"),
+        )
+    ]
+    rows_to_frame(rows).to_csv(tmp_path / "results.csv", index=False)
+    assert failed_analyses(tmp_path / "results.csv") == ["b", "d"]

@@ -189,3 +189,19 @@ def test_an_unknown_outcome_is_named_with_the_nearest_column() -> None:
     scored = _scored({"name": "q", "type": "null_model", "outcome": "gaol"})
     with pytest.raises(DataError, match="did you mean 'goal'"):
         mixed_task(scored.study.questions[0], scored)
+
+
+@pytest.mark.parametrize(
+    ("clusters", "warned"), [(["institution"], True), (["person", "institution"], False)]
+)
+def test_answers_of_one_person_at_several_waves_are_not_taken_as_independent_in_silence(
+    clusters: list[str], warned: bool
+) -> None:
+    from implstats.questions.answer import answer_question
+
+    scored = _scored({"name": "q", "type": "null_model", "outcome": "goal", "clusters": clusters})
+    answer = answer_question(scored.study.questions[0], scored)
+    names = [named.check.name for named in answer.checks]
+    assert ("repeated_persons" in names) is warned
+    if warned:
+        assert {row.verdict for row in answer.rows} == {"caution"}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import os
 import re
 import subprocess
@@ -54,6 +55,8 @@ def run_study(
         status, kept, steps = _execute(command, root=root, lock=lock, say=say)
     if status == 0:
         done = "nothing to do, everything is up to date" if steps == 0 else "done"
+        if failed := failed_analyses(context.paths.results / "results.csv"):
+            done += f", but {len(failed)} of its analyses failed ({', '.join(failed)}): the report says why"
         say(f"{study.name}: {done}. Open {_shown(context.paths.results / 'report.html')}")
         return 0
     _explain(study, kept, say)
@@ -80,6 +83,13 @@ def _execute(
             process.wait()
             raise
     return process.returncode, kept, steps
+
+
+def failed_analyses(results: Path) -> list[str]:
+    """Return the analyses of a results data set that have a failed row, in their order."""
+    with results.open(encoding="utf-8", newline="") as handle:
+        failed = [row["analysis"] for row in csv.DictReader(handle) if row["verdict"] == "failed"]
+    return list(dict.fromkeys(failed))
 
 
 def snakemake_command(study_file: str, *, root: Path, cores: int | None, profile: Path | None) -> list[str]:

@@ -22,14 +22,16 @@ if TYPE_CHECKING:
 
 def mixed_answer(task: MixedTask, fit: MixedResult, *, study: str) -> Answer:
     """Return the rows and checks of a fitted mixed model."""
+    found = [*fit.checks, *_repeated_persons(task, fit)]
+    verdict = "caution" if fit.verdict == "ok" and any(c.status == "warn" for c in found) else fit.verdict
     common: dict[str, Any] = {
         "study": study,
         "analysis": task.analysis,
         "n_obs": fit.n_obs,
         "n_clusters": min(fit.n_clusters.values(), default=None),
         "method": "REML" if fit.reml else "ML",
-        "verdict": fit.verdict,
-        "reason": _reason(fit),
+        "verdict": verdict,
+        "reason": _reason(found, verdict),
     }
     if fit.verdict == "failed":
         rows = [Row(**common, block="fixed", quantity="coefficient")]
@@ -40,8 +42,24 @@ def mixed_answer(task: MixedTask, fit: MixedResult, *, study: str) -> Answer:
             *_icc_rows(task, fit, common),
             *_fit_rows(fit, common),
         ]
-    checks = tuple(NamedCheck(analysis=task.analysis, check=check) for check in fit.checks)
+    checks = tuple(NamedCheck(analysis=task.analysis, check=check) for check in found)
     return Answer(rows=tuple(rows), checks=checks, entries=task.entries)
+
+
+def _repeated_persons(task: MixedTask, fit: MixedResult) -> list[Check]:
+    """Warn when persons stand in several rows and the model has no person level."""
+    levels = {part for name in fit.n_clusters for part in name.split(":")}
+    if not task.persons_repeat or "person" in levels:
+        return []
+    return [
+        Check(
+            name="repeated_persons",
+            status="warn",
+            message="Persons answered at several waves, but the model has no level 'person': their answers "
+            "are taken as independent, so standard errors may be too small. Add 'person' to the question's "
+            "clusters (or (1 | person) to its formula), or keep one wave.",
+        )
+    ]
 
 
 def failed_answer(analysis: str, message: str, *, study: str, block: str, quantity: str) -> Answer:
@@ -53,9 +71,9 @@ def failed_answer(analysis: str, message: str, *, study: str, block: str, quanti
     return Answer(rows=(row,), checks=(NamedCheck(analysis=analysis, check=check),))
 
 
-def _reason(fit: MixedResult) -> str:
-    wanted = {"failed": "fail", "caution": "warn"}.get(fit.verdict)
-    return " ".join(check.message for check in fit.checks if check.status == wanted)
+def _reason(checks: list[Check], verdict: str) -> str:
+    wanted = {"failed": "fail", "caution": "warn"}.get(verdict)
+    return " ".join(check.message for check in checks if check.status == wanted)
 
 
 def _fixed_rows(fit: MixedResult, common: dict[str, Any], *, unit: str, ci_level: float) -> list[Row]:

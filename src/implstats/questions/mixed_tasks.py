@@ -43,6 +43,7 @@ def mixed_task(question: MixedQuestion, scored: Scored) -> MixedTask:
         frame=frame,
         options={"reml": question.reml, "df": question.df, "ci_level": question.ci_level},
         outcome_label=_label(scored, formula.split("~")[0].strip()),
+        persons_repeat="person" in frame and bool(frame["person"].duplicated().any()),
         entries=tuple(entries),
     )
 

@@ -25,6 +25,8 @@ class MixedTask:
         Keyword arguments of :func:`implstats.mixed.fit`.
     outcome_label : str
         Unit of the coefficients, in words.
+    persons_repeat : bool
+        True when some person stands in several rows (waves) of ``frame``.
     entries : tuple of Entry
         Labels of columns made for this model.
     """
@@ -34,6 +36,7 @@ class MixedTask:
     frame: pd.DataFrame
     options: dict[str, Any]
     outcome_label: str = ""
+    persons_repeat: bool = False
     entries: tuple[Entry, ...] = ()
 
 
