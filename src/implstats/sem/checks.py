@@ -60,7 +60,7 @@ def check_sample(sample: Sample, n_free: int) -> list[Check]:
             name="few_categories", status="info",
             message=f"Five or fewer different answers on {names}: treated as numbers, so loadings and "
                     "chi-square may be off. "
-            "MLR guards the standard errors.",
+            "The estimator MLR would guard the standard errors.",
         ))  # fmt: skip
     return checks
 
