@@ -91,7 +91,7 @@ def test_equal_labels_give_one_number_and_one_degree_of_freedom(frame):
     assert equal.n_free == free.n_free - 1
 
 
-def test_start_values_are_used_and_do_not_move_the_optimum(frame):
+def test_start_values_do_not_move_the_optimum(frame):
     first = sem.fit(MODEL, frame)
     second = sem.fit(MODEL.replace("+ b", "+ start(0.2)*b").replace("+ e", "+ 2?e"), frame)
     same(first, second, tolerance=1e-8)

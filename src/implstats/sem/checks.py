@@ -59,8 +59,7 @@ def check_sample(sample: Sample, n_free: int) -> list[Check]:
         checks.append(Check(
             name="few_categories", status="info",
             message=f"Five or fewer different answers on {names}: treated as numbers, so loadings and "
-                    "chi-square may be off. "
-            "The estimator MLR would guard the standard errors.",
+                    "chi-square may be off. The estimator MLR would guard the standard errors.",
         ))  # fmt: skip
     return checks
 
