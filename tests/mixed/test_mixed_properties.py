@@ -11,15 +11,15 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from implstats import mixed
-from implstats.mixed.boundary import find_optimum
-from implstats.mixed.criterion import Problem
-from implstats.mixed.design import build_design
-from implstats.mixed.fit import set_up
-from implstats.mixed.formula import read_formula
-from implstats.mixed.optimise import minimise, start
-from implstats.mixed.pool import pool
-from implstats.mixed.reduce import reduce_rows
-from implstats.mixed.standardise import standardise
+from implstats.mixed.design.build import build_design
+from implstats.mixed.design.formula import read_formula
+from implstats.mixed.design.standardise import standardise
+from implstats.mixed.gaussian.boundary import find_optimum
+from implstats.mixed.gaussian.criterion import Problem
+from implstats.mixed.gaussian.fit import set_up
+from implstats.mixed.gaussian.optimise import minimise, start
+from implstats.mixed.gaussian.pool import pool
+from implstats.mixed.gaussian.reduce import reduce_rows
 
 MODEL = "y ~ wave * arm + x + (1 | inst) + (1 | person)"
 EXACT = 1e-7  # the same model in another order or unit: only the last Newton step's rounding differs

@@ -17,15 +17,15 @@ from hypothesis import strategies as st
 from implstats import mixed
 from implstats.cli.mixed import mixed as command
 from implstats.errors import ModelError, NotSupportedError, UsageError
-from implstats.mixed.boundary import find_optimum
-from implstats.mixed.design import build_design
-from implstats.mixed.fit import set_up
-from implstats.mixed.formula import read_formula
-from implstats.mixed.invariant import apply_random, invariant_basis
+from implstats.mixed.design.build import build_design
+from implstats.mixed.design.formula import read_formula
+from implstats.mixed.design.standardise import standardise
+from implstats.mixed.gaussian.boundary import find_optimum
+from implstats.mixed.gaussian.fit import set_up
+from implstats.mixed.inference.invariant import apply_random, invariant_basis
+from implstats.mixed.inference.robust import Robust, cluster_scores, sandwich
+from implstats.mixed.inference.robust_inference import robust_scores
 from implstats.mixed.results import JSON_KEYS
-from implstats.mixed.robust import Robust, cluster_scores, sandwich
-from implstats.mixed.robust_inference import robust_scores
-from implstats.mixed.standardise import standardise
 
 FOLDER = Path(__file__).parents[1] / "reference" / "mixed"
 KINDS = ("CR0", "CR1", "CR2", "CR3")

@@ -42,7 +42,7 @@ def mixed(
     from implstats.cli.output import print_json
     from implstats.ingest import read_frame
     from implstats.mixed import fit
-    from implstats.mixed.formula import read_formula
+    from implstats.mixed.design.formula import read_formula
     from implstats.mixed.options import check_options
     from implstats.mixed.text import describe_fit
 

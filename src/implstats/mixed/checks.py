@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from implstats.mixed.boundary import Optimum
-from implstats.mixed.design import Design
-from implstats.mixed.standardise import Standardised
+from implstats.mixed.design.build import Design
+from implstats.mixed.design.standardise import Standardised
+from implstats.mixed.gaussian.boundary import Optimum
 from implstats.results import Check
 
 FLAT = 1e-10  # share of the largest curvature that is rounding

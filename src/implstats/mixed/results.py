@@ -12,6 +12,8 @@ from implstats.results import Check, Verdict, finite_or_none
 if TYPE_CHECKING:
     import pandas as pd
 
+    from implstats.mixed.fitted import Fitted
+
 JSON_KEYS = (
     "verdict", "converged", "admissible", "boundary", "n_obs", "n_clusters", "log_likelihood", "criterion",
     "aic", "bic", "fixed", "random", "residual_variance", "checks",
@@ -154,6 +156,8 @@ class MixedResult:
     model_based : tuple of FixedEffect
         The coefficients with standard errors and df that trust the model; those of ``fixed`` unless
         ``robust`` was asked for.
+    model : Fitted or None
+        What later questions need (tests, intervals, prediction, refits); None in a failed fit.
     """
 
     verdict: Verdict
@@ -181,6 +185,7 @@ class MixedResult:
     modes: tuple[LevelModes, ...] = field(repr=False)
     ci_level: float
     model_based: tuple[FixedEffect, ...] = field(default=(), repr=False)
+    model: Fitted | None = field(default=None, repr=False, compare=False)
 
     @property
     def conditional_modes(self) -> dict[str, pd.DataFrame]:

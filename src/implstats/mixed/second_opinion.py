@@ -12,11 +12,11 @@ import warnings
 
 import numpy as np
 
-from implstats.mixed.boundary import Optimum
-from implstats.mixed.criterion import Problem
-from implstats.mixed.design import Design
-from implstats.mixed.optimise import minimise, start
-from implstats.mixed.standardise import Standardised
+from implstats.mixed.design.build import Design
+from implstats.mixed.design.standardise import Standardised
+from implstats.mixed.gaussian.boundary import Optimum
+from implstats.mixed.gaussian.criterion import Problem
+from implstats.mixed.gaussian.optimise import minimise, start
 from implstats.results import Check
 
 SAME_LIKELIHOOD = 1e-3  # statsmodels stops by its own, looser rule; beyond this the optima differ

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from implstats.mixed.criterion import Evaluation
+from implstats.mixed.gaussian.criterion import Evaluation
 
 
 def conditional_modes(

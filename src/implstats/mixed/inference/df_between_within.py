@@ -19,7 +19,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from implstats.mixed.design import Design
+from implstats.mixed.design.build import Design
 
 SAME = 1e-10  # spread within a cluster, as a share of the column's, that is rounding
 

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from implstats.errors import DataError, ModelError
-from implstats.mixed.design import Design, RandomPart
+from implstats.mixed.design.build import Design, RandomPart
 
 # A column whose part outside the columns before it is below this share of its SD is a linear combination of
 # them; R's lm uses the same 1e-7, on columns that are not centred.

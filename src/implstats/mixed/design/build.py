@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from implstats.errors import DataError, ModelError, ProblemsError, UsageError, did_you_mean
-from implstats.mixed.clusters import Clusters, ancestors, number_clusters, order_levels
-from implstats.mixed.coding import code_terms
-from implstats.mixed.expressions import Categories, Column, Numeric, evaluate, names_in, parse, unquote
-from implstats.mixed.formula import Bar, Formula
-from implstats.mixed.terms import Terms, read_terms
+from implstats.mixed.design.clusters import Clusters, ancestors, number_clusters, order_levels
+from implstats.mixed.design.coding import code_terms
+from implstats.mixed.design.expressions import Categories, Column, Numeric, evaluate, names_in, parse, unquote
+from implstats.mixed.design.formula import Bar, Formula
+from implstats.mixed.design.terms import Terms, read_terms
 
 if TYPE_CHECKING:
     import pandas as pd

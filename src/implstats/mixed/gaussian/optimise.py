@@ -12,8 +12,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from implstats.mixed.covariance import CovarianceShape
-from implstats.mixed.criterion import Evaluation, Problem
+from implstats.mixed.gaussian.covariance import CovarianceShape
+from implstats.mixed.gaussian.criterion import Evaluation, Problem
 
 SMALL_DECREASE = 1e-10  # deviance units; Newton converges quadratically, so one more step squares it
 NEGATIVE = 1e-7  # an eigenvalue below minus this share of the largest is negative curvature

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from implstats.mixed.criterion import Evaluation
+from implstats.mixed.gaussian.criterion import Evaluation
 
 
 def satterthwaite_df(at: Evaluation, M: np.ndarray) -> np.ndarray | None:

@@ -18,9 +18,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from implstats.mixed.covariance import CovarianceShape
-from implstats.mixed.eliminate import Eliminated, eliminate
-from implstats.mixed.pool import Moments
+from implstats.mixed.gaussian.covariance import CovarianceShape
+from implstats.mixed.gaussian.eliminate import Eliminated, eliminate
+from implstats.mixed.gaussian.pool import Moments
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from implstats.mixed.reduce import ClusterSums, sum_by
+from implstats.mixed.gaussian.reduce import ClusterSums, sum_by
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

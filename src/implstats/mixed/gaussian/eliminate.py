@@ -25,8 +25,8 @@ from functools import lru_cache
 
 import numpy as np
 
-from implstats.mixed.covariance import CovarianceShape
-from implstats.mixed.pool import Cells, Moments
+from implstats.mixed.gaussian.covariance import CovarianceShape
+from implstats.mixed.gaussian.pool import Cells, Moments
 
 
 @dataclass(slots=True)

@@ -17,9 +17,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from implstats.mixed.covariance import semidefinite_factor
-from implstats.mixed.criterion import Evaluation, Problem
-from implstats.mixed.optimise import Search, minimise, start
+from implstats.mixed.gaussian.covariance import semidefinite_factor
+from implstats.mixed.gaussian.criterion import Evaluation, Problem
+from implstats.mixed.gaussian.optimise import Search, minimise, start
 
 SMALL = 1e-5  # relative variance below which a direction is tried at exactly zero
 ZERO = 1e-11  # share of a block's largest variance below which a direction is zero (after it was set to zero)

@@ -19,8 +19,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from implstats.mixed.pool import patterns
-from implstats.mixed.reduce import sum_by
+from implstats.mixed.gaussian.pool import patterns
+from implstats.mixed.gaussian.reduce import sum_by
 
 RANK = (
     1e-12  # share of the largest singular value, columns of length one, below which a direction is rounding

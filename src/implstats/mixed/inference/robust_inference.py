@@ -11,12 +11,12 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from implstats.errors import ModelError
-from implstats.mixed.criterion import Evaluation
-from implstats.mixed.design import Design
-from implstats.mixed.inference import Inference
-from implstats.mixed.invariant import apply_random, invariant_basis
-from implstats.mixed.robust import Robust, Scores, cluster_scores, sandwich
-from implstats.mixed.standardise import Standardised
+from implstats.mixed.design.build import Design
+from implstats.mixed.design.standardise import Standardised
+from implstats.mixed.gaussian.criterion import Evaluation
+from implstats.mixed.inference.coefficients import Inference
+from implstats.mixed.inference.invariant import apply_random, invariant_basis
+from implstats.mixed.inference.robust import Robust, Scores, cluster_scores, sandwich
 from implstats.results import Check
 
 FEW_CLUSTERS, FEW_DF = 6, 4.0  # below these the t approximation is poor (Pustejovsky & Tipton 2018)

@@ -22,7 +22,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from implstats.mixed.criterion import Evaluation
+from implstats.mixed.gaussian.criterion import Evaluation
 
 SINGULAR = 1e-10  # reciprocal condition (after scaling) below which I has directions without information
 

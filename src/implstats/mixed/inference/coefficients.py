@@ -12,13 +12,13 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.special import stdtr, stdtrit
 
-from implstats.mixed.criterion import Evaluation, Problem
-from implstats.mixed.design import Design
-from implstats.mixed.df_between_within import between_within_df
-from implstats.mixed.df_kenward_roger import kenward_roger
-from implstats.mixed.df_satterthwaite import satterthwaite_df
+from implstats.mixed.design.build import Design
+from implstats.mixed.design.standardise import Standardised
+from implstats.mixed.gaussian.criterion import Evaluation, Problem
+from implstats.mixed.inference.df_between_within import between_within_df
+from implstats.mixed.inference.df_kenward_roger import kenward_roger
+from implstats.mixed.inference.df_satterthwaite import satterthwaite_df
 from implstats.mixed.results import FixedEffect
-from implstats.mixed.standardise import Standardised
 from implstats.results import Check
 
 MANY_CLUSTERS = 50

@@ -11,8 +11,8 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from implstats.mixed.expressions import Categories, Column
-from implstats.mixed.terms import Terms
+from implstats.mixed.design.expressions import Categories, Column
+from implstats.mixed.design.terms import Terms
 
 INTERCEPT = "(Intercept)"
 

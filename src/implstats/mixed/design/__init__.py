@@ -1,0 +1,1 @@
+"""From a formula and a frame to arrays: which rows, which columns, which clusters."""

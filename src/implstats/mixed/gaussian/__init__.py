@@ -1,0 +1,1 @@
+"""The Gaussian estimator: rows to moments, the profiled criterion with derivatives, the verified optimum."""

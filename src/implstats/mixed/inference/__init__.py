@@ -1,0 +1,1 @@
+"""Standard errors, degrees of freedom, tests and intervals of a fitted model."""
