@@ -5,14 +5,14 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from implstats.sem.data import take_sample
-from implstats.sem.matrices import build_structure, fill_sample_moments
-from implstats.sem.ml import evaluate_ml
-from implstats.sem.optimise import minimise
+from implstats.sem.data.sample import take_sample
+from implstats.sem.estimators.ml import evaluate_ml
+from implstats.sem.estimators.optimise import minimise
+from implstats.sem.language.syntax import parse_model
+from implstats.sem.language.table import build_table
+from implstats.sem.model.matrices import build_structure, fill_sample_moments
+from implstats.sem.model.starts import start_values
 from implstats.sem.options import check_options
-from implstats.sem.starts import start_values
-from implstats.sem.syntax import parse_model
-from implstats.sem.table import build_table
 
 # Loadings, second order, regressions among latent and observed, an indicator with a predictor, a residual
 # covariance between an indicator and an outcome, equal loadings, means, and a non-recursive pair.

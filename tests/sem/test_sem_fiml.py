@@ -8,15 +8,15 @@ import pytest
 
 from implstats import sem
 from implstats.errors import DataError, NotSupportedError, UsageError
-from implstats.sem.data import read_columns
-from implstats.sem.fiml import evaluate_fiml
-from implstats.sem.incomplete import evaluate_moments, score_products
-from implstats.sem.matrices import build_structure
+from implstats.sem.data.patterns import group_patterns
+from implstats.sem.data.sample import read_columns
+from implstats.sem.data.saturated import em_step, pack, saturated_moments
+from implstats.sem.estimators.fiml import evaluate_fiml
+from implstats.sem.estimators.incomplete import evaluate_moments, score_products
+from implstats.sem.language.syntax import parse_model
+from implstats.sem.language.table import build_table
+from implstats.sem.model.matrices import build_structure
 from implstats.sem.options import check_options
-from implstats.sem.patterns import group_patterns
-from implstats.sem.saturated import em_step, pack, saturated_moments
-from implstats.sem.syntax import parse_model
-from implstats.sem.table import build_table
 
 TWO = "f =~ a + b + c\ng =~ d + e + h\ng ~ f"
 # Agreement of two routes to the same number: only rounding may differ.

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from implstats import sem
-from implstats.sem.patterns import group_patterns
-from implstats.sem.saturated import saturated_moments
+from implstats.sem.data.patterns import group_patterns
+from implstats.sem.data.saturated import saturated_moments
 
 # lavaan's FIML fits come from nlminb, 2.5e-6 (estimates) and 8e-6 (errors) off a Newton solution.
 ESTIMATE = 2e-5

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from implstats.errors import ImplstatsError, UsageError
 from implstats.sem import ModelTextError
-from implstats.sem.defined import Dual, evaluate, parse_definition
-from implstats.sem.syntax import parse_model
+from implstats.sem.language.defined import Dual, evaluate, parse_definition
+from implstats.sem.language.syntax import parse_model
 
 
 def triples(text):

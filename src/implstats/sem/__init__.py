@@ -7,7 +7,7 @@
 """
 
 from implstats.sem.fit import fit
+from implstats.sem.language.syntax import ModelTextError
 from implstats.sem.results import ModelMoments, OptimiserRecord, Parameter, SemResult
-from implstats.sem.syntax import ModelTextError
 
 __all__ = ["ModelMoments", "ModelTextError", "OptimiserRecord", "Parameter", "SemResult", "fit"]

@@ -10,20 +10,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from implstats.results import Check, finite_or_none, verdict_of
-from implstats.sem.data import Sample
-from implstats.sem.fiml_corrected import corrected_tests
-from implstats.sem.fiml_fit import Deviances, fiml_deviances, fiml_robust
+from implstats.sem.data.sample import Sample
+from implstats.sem.estimators.ml import SampleMoments
+from implstats.sem.estimators.optimise import Optimum
 from implstats.sem.fit_indices import NAMES, FitRecord, Index, fit_indices, robust_indices, scaled_indices
-from implstats.sem.inference import Wald, duals, wald
-from implstats.sem.matrices import Structure
-from implstats.sem.ml import SampleMoments
-from implstats.sem.moments import Moments, Stacks
-from implstats.sem.optimise import Optimum
+from implstats.sem.inference.fiml_corrected import corrected_tests
+from implstats.sem.inference.fiml_fit import Deviances, fiml_deviances, fiml_robust
+from implstats.sem.inference.robust import Fitted, Robust, baseline_stacks, robust_inference
+from implstats.sem.inference.wald import Wald, duals, wald
+from implstats.sem.language.table import ParameterTable
+from implstats.sem.model.matrices import Structure
+from implstats.sem.model.moments import Moments, Stacks
+from implstats.sem.model.standardise import explained_variance, row_values, standardised
 from implstats.sem.options import Options
 from implstats.sem.results import ModelMoments, OptimiserRecord, Parameter, SemResult
-from implstats.sem.robust import Fitted, Robust, baseline_stacks, robust_inference
-from implstats.sem.standardise import explained_variance, row_values, standardised
-from implstats.sem.table import ParameterTable
 
 Array = NDArray[np.float64]
 

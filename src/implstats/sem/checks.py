@@ -13,11 +13,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from implstats.results import Check
-from implstats.sem.data import Sample
-from implstats.sem.fiml import Incomplete
-from implstats.sem.matrices import Structure, filled
-from implstats.sem.moments import Moments
-from implstats.sem.optimise import Optimum
+from implstats.sem.data.sample import Sample
+from implstats.sem.estimators.fiml import Incomplete
+from implstats.sem.estimators.optimise import Optimum
+from implstats.sem.model.matrices import Structure, filled
+from implstats.sem.model.moments import Moments
 
 Array = NDArray[np.float64]
 # A rank-deficient information keeps rounding errors of about 1e-13; the weakest sound model met keeps 1e-6.

@@ -17,18 +17,18 @@ from implstats.errors import ModelError, UsageError
 from implstats.results import Check, verdict_of
 from implstats.sem import checks as check
 from implstats.sem.assemble import Estimated, failed_result, successful_result
-from implstats.sem.criterion import criterion_of
-from implstats.sem.data import Sample, read_columns, take_sample
-from implstats.sem.fiml_sample import take_incomplete_sample
-from implstats.sem.matrices import Structure, build_structure, fill_sample_moments
-from implstats.sem.optimise import Optimum, minimise
+from implstats.sem.data.fiml_sample import take_incomplete_sample
+from implstats.sem.data.sample import Sample, read_columns, take_sample
+from implstats.sem.estimators.criterion import criterion_of
+from implstats.sem.estimators.optimise import Optimum, minimise
+from implstats.sem.language.syntax import ModelText, ModelTextError, parse_model
+from implstats.sem.language.table import ParameterTable, build_table
+from implstats.sem.model.matrices import Structure, build_structure, fill_sample_moments
+from implstats.sem.model.rescale import marker_start
+from implstats.sem.model.standardise import row_values
+from implstats.sem.model.starts import start_values
 from implstats.sem.options import Options, check_options
-from implstats.sem.rescale import marker_start
 from implstats.sem.results import OptimiserRecord, SemResult
-from implstats.sem.standardise import row_values
-from implstats.sem.starts import start_values
-from implstats.sem.syntax import ModelText, ModelTextError, parse_model
-from implstats.sem.table import ParameterTable, build_table
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -18,13 +18,13 @@ from numpy.typing import NDArray
 
 from implstats.results import Check
 from implstats.sem.assemble import with_checks
-from implstats.sem.criterion import criterion_of
-from implstats.sem.data import Sample
-from implstats.sem.matrices import Structure
-from implstats.sem.optimise import minimise
+from implstats.sem.data.sample import Sample
+from implstats.sem.estimators.criterion import criterion_of
+from implstats.sem.estimators.optimise import minimise
+from implstats.sem.language.table import ParameterTable, Row
+from implstats.sem.model.matrices import Structure
+from implstats.sem.model.starts import start_values
 from implstats.sem.results import Parameter, SemResult
-from implstats.sem.starts import start_values
-from implstats.sem.table import ParameterTable, Row
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from implstats.sem.data import Sample
-from implstats.sem.fiml import evaluate_fiml
-from implstats.sem.matrices import Structure
-from implstats.sem.ml import Curvature, Evaluation, evaluate_ml
-from implstats.sem.optimise import Criterion
+from implstats.sem.data.sample import Sample
+from implstats.sem.estimators.fiml import evaluate_fiml
+from implstats.sem.estimators.ml import Curvature, Evaluation, evaluate_ml
+from implstats.sem.estimators.optimise import Criterion
+from implstats.sem.model.matrices import Structure
 
 Array = NDArray[np.float64]
 

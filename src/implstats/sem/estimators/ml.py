@@ -3,7 +3,7 @@
     F(theta) = log|Sigma| + tr(Sigma^-1 T),     T = S + (m - mu)(m - mu)'
 
 with S and m the sample moments (divisor n), so that -2 log L = n (F + p log 2 pi). With W = Sigma^-1,
-G = W - W T W and the stacks A, B, M of :mod:`implstats.sem.moments`:
+G = W - W T W and the stacks A, B, M of :mod:`implstats.sem.model.moments`:
 
     gradient               2 colsum(A * (G B)) - 2 M' W (m - mu)
     expected information   (A'WA)*(B'WB) + (A'WB)*(A'WB)' + M'WM          (half the Hessian's expectation)
@@ -21,8 +21,14 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.linalg.lapack import dpotrf
 
-from implstats.sem.matrices import Structure, to_free
-from implstats.sem.moments import Moments, Stacks, derivative_stacks, implied_moments, second_derivatives
+from implstats.sem.model.matrices import Structure, to_free
+from implstats.sem.model.moments import (
+    Moments,
+    Stacks,
+    derivative_stacks,
+    implied_moments,
+    second_derivatives,
+)
 
 Array = NDArray[np.float64]
 Curvature = Literal["none", "expected", "observed"]

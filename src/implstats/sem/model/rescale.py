@@ -15,7 +15,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from implstats.sem.table import ParameterTable, Row
+from implstats.sem.language.table import ParameterTable, Row
 
 Array = NDArray[np.float64]
 

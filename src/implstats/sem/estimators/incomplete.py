@@ -27,8 +27,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from implstats.sem.moments import Stacks
-from implstats.sem.patterns import Patterns
+from implstats.sem.data.patterns import Patterns
+from implstats.sem.model.moments import Stacks
 
 Array = NDArray[np.float64]
 

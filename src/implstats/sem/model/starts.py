@@ -13,10 +13,10 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from implstats.sem.matrices import Structure
-from implstats.sem.ml import SampleMoments, inverse_and_log_det
-from implstats.sem.moments import implied_moments
-from implstats.sem.table import ParameterTable, Row
+from implstats.sem.estimators.ml import SampleMoments, inverse_and_log_det
+from implstats.sem.language.table import ParameterTable, Row
+from implstats.sem.model.matrices import Structure
+from implstats.sem.model.moments import implied_moments
 
 Array = NDArray[np.float64]
 

@@ -1,7 +1,7 @@
 """From a frame to the moments that a model needs, with every problem of the data said at once.
 
 Persons with a missing answer on any variable of the model are left out (listwise) and counted; full
-information takes its sample in :mod:`implstats.sem.fiml_sample`. Messages name variables and counts, never a
+information takes its sample in :mod:`implstats.sem.data.fiml_sample`. Messages name variables and counts, never a
 person's answers.
 """
 
@@ -15,8 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from implstats.errors import DataError, did_you_mean
-from implstats.sem.fiml import Incomplete
-from implstats.sem.ml import SampleMoments, inverse_and_log_det
+from implstats.sem.estimators.fiml import Incomplete
+from implstats.sem.estimators.ml import SampleMoments, inverse_and_log_det
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -18,9 +18,9 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from implstats.sem.matrices import Structure, columns_to_free
-from implstats.sem.ml import SampleMoments, expected_information
-from implstats.sem.moments import Stacks
+from implstats.sem.estimators.ml import SampleMoments, expected_information
+from implstats.sem.model.matrices import Structure, columns_to_free
+from implstats.sem.model.moments import Stacks
 
 Array = NDArray[np.float64]
 

@@ -20,7 +20,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from implstats.sem.matrices import Structure, filled
+from implstats.sem.model.matrices import Structure, filled
 
 Array = NDArray[np.float64]
 

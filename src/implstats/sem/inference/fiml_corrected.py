@@ -26,16 +26,16 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from implstats.sem.fiml import Incomplete
-from implstats.sem.fiml_fit import baseline_moments, baseline_places
-from implstats.sem.incomplete import (
+from implstats.sem.estimators.fiml import Incomplete
+from implstats.sem.estimators.incomplete import (
     complete_information,
     moment_derivatives,
     moment_information,
     score_products,
 )
-from implstats.sem.matrices import Structure, columns_to_free
-from implstats.sem.moments import Moments, Stacks
+from implstats.sem.inference.fiml_fit import baseline_moments, baseline_places
+from implstats.sem.model.matrices import Structure, columns_to_free
+from implstats.sem.model.moments import Moments, Stacks
 
 Array = NDArray[np.float64]
 

@@ -20,7 +20,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from implstats.sem.incomplete import (
+from implstats.sem.estimators.incomplete import (
     State,
     evaluate_moments,
     gradient_weights,
@@ -28,9 +28,9 @@ from implstats.sem.incomplete import (
     moment_information,
     pair_index,
 )
-from implstats.sem.ml import Curvature, Evaluation
-from implstats.sem.optimise import minimise
-from implstats.sem.patterns import Patterns
+from implstats.sem.estimators.ml import Curvature, Evaluation
+from implstats.sem.estimators.optimise import minimise
+from implstats.sem.data.patterns import Patterns
 
 Array = NDArray[np.float64]
 # EM hands over to Newton when a step changes moments by less than this share of a standard deviation.

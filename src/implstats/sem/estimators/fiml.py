@@ -1,14 +1,14 @@
 """Full-information maximum likelihood: a model's criterion from incomplete data.
 
-The likelihood of :mod:`implstats.sem.incomplete` at Sigma(theta) and mu(theta). With Delta the derivatives of
-the distinct moments, A, B and M their stacks, G and g the weights of dSigma and dmu:
+The likelihood of :mod:`implstats.sem.estimators.incomplete` at Sigma(theta) and mu(theta). With Delta the
+derivatives of the distinct moments, A, B and M their stacks, G and g the weights of dSigma and dmu:
 
     gradient         2 colsum(A * (G B)) + g' M
     information      Delta' H Delta                                     expected
                      Delta' H Delta + 1/2 (sum G d2 Sigma + g' d2 mu)   observed (exact)
 
-Without missing answers this is the complete-data criterion of :mod:`implstats.sem.ml`. Arbuckle (1996);
-Enders & Bandalos (2001).
+Without missing answers this is the complete-data criterion of :mod:`implstats.sem.estimators.ml`. Arbuckle
+(1996); Enders & Bandalos (2001).
 """
 
 from __future__ import annotations
@@ -18,17 +18,17 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from implstats.sem.incomplete import (
+from implstats.sem.data.patterns import Patterns
+from implstats.sem.data.saturated import Saturated
+from implstats.sem.estimators.incomplete import (
     evaluate_moments,
     gradient_weights,
     moment_derivatives,
     moment_information,
 )
-from implstats.sem.matrices import Structure, to_free
-from implstats.sem.ml import Curvature, Evaluation, inverse_and_log_det
-from implstats.sem.moments import derivative_stacks, implied_moments, second_derivatives
-from implstats.sem.patterns import Patterns
-from implstats.sem.saturated import Saturated
+from implstats.sem.estimators.ml import Curvature, Evaluation, inverse_and_log_det
+from implstats.sem.model.matrices import Structure, to_free
+from implstats.sem.model.moments import derivative_stacks, implied_moments, second_derivatives
 
 Array = NDArray[np.float64]
 

@@ -12,11 +12,11 @@ import ast
 from collections import Counter
 from dataclasses import dataclass, field
 
-from implstats.sem.defined import names_in, parse_definition, unknown_label_message
-from implstats.sem.names import Names, find_names
+from implstats.sem.language.defined import names_in, parse_definition, unknown_label_message
+from implstats.sem.language.names import Names, find_names
+from implstats.sem.language.support import refuse_unsupported
+from implstats.sem.language.syntax import ModelText, ModelTextError, Term
 from implstats.sem.options import Options
-from implstats.sem.support import refuse_unsupported
-from implstats.sem.syntax import ModelText, ModelTextError, Term
 
 
 @dataclass(slots=True)

@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 from scipy.special import ndtr, ndtri
 
 from implstats.results import finite_or_none
-from implstats.sem.defined import Dual, evaluate
-from implstats.sem.table import ParameterTable
+from implstats.sem.language.defined import Dual, evaluate
+from implstats.sem.language.table import ParameterTable
 
 Array = NDArray[np.float64]
 

@@ -14,10 +14,10 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from implstats.sem.inference import defined_from
-from implstats.sem.matrices import Structure, filled
-from implstats.sem.moments import Moments
-from implstats.sem.table import ParameterTable, Row
+from implstats.sem.inference.wald import defined_from
+from implstats.sem.language.table import ParameterTable, Row
+from implstats.sem.model.matrices import Structure, filled
+from implstats.sem.model.moments import Moments
 
 Array = NDArray[np.float64]
 

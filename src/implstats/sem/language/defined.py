@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from implstats.errors import did_you_mean
-from implstats.sem.syntax import ModelTextError
+from implstats.sem.language.syntax import ModelTextError
 
 Array = NDArray[np.float64]
 MAX_DEPTH = 60

@@ -18,8 +18,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from implstats.sem.fiml import Incomplete
-from implstats.sem.incomplete import (
+from implstats.sem.data.patterns import Patterns
+from implstats.sem.data.saturated import available_moments
+from implstats.sem.estimators.fiml import Incomplete
+from implstats.sem.estimators.incomplete import (
     State,
     evaluate_moments,
     moment_derivatives,
@@ -27,11 +29,9 @@ from implstats.sem.incomplete import (
     pair_index,
     score_products,
 )
-from implstats.sem.matrices import Structure, columns_to_free
-from implstats.sem.moments import Moments, Stacks
-from implstats.sem.patterns import Patterns
-from implstats.sem.robust import Robust
-from implstats.sem.saturated import available_moments
+from implstats.sem.inference.robust import Robust
+from implstats.sem.model.matrices import Structure, columns_to_free
+from implstats.sem.model.moments import Moments, Stacks
 
 Array = NDArray[np.float64]
 

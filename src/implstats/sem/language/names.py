@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from implstats.sem.syntax import Term
+from implstats.sem.language.syntax import Term
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,7 +51,7 @@ def _unique(values: Iterable[str]) -> list[str]:
 def find_names(terms: Sequence[Term]) -> Names:
     """Return the roles of all variables.
 
-    >>> from implstats.sem.syntax import parse_model
+    >>> from implstats.sem.language.syntax import parse_model
     >>> find_names(parse_model("f =~ x1 + x2\\nf ~ z").terms).observed
     ('x1', 'x2', 'z')
     """

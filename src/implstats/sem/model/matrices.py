@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from implstats.sem.table import ParameterTable, Row
+from implstats.sem.language.table import ParameterTable, Row
 
 Array = NDArray[np.float64]
 Index = NDArray[np.intp]

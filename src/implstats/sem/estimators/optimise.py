@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.linalg.lapack import dpotrf, dpotrs
 
-from implstats.sem.ml import Curvature, Evaluation
+from implstats.sem.estimators.ml import Curvature, Evaluation
 
 Array = NDArray[np.float64]
 Criterion = Callable[[Array, Curvature], Evaluation]

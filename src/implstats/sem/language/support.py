@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from implstats.errors import NotSupportedError
-from implstats.sem.syntax import ModelText
+from implstats.sem.language.syntax import ModelText
 
 _OPERATORS = {
     "<~": "a composite ('<~') is not estimated; compute the composite score as a column, or use '=~'",

@@ -1,0 +1,1 @@
+"""Which persons and which moments does a model rest on?"""

@@ -1,0 +1,1 @@
+"""Where is the optimum of a criterion, and how is it found?"""

@@ -1,0 +1,1 @@
+"""How sure are we of an estimate and of a test?"""

@@ -1,0 +1,1 @@
+"""What does a parameter vector imply: matrices, moments, derivatives, starts, standardised values?"""
