@@ -354,6 +354,7 @@ def dictionary(questions, waves, level):
     ]
     entries += [("wave", wave, wave) for wave in waves if wave]
     entries += [("question", q["name"], q["title"]) for q in questions]
+    entries += [("time_unit", q["name"], "year") for q in questions if q["type"] == "growth"]
     return [{"kind": k, "name": n, "label": label, "detail": ""} for k, n, label in entries]
 
 

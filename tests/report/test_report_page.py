@@ -93,13 +93,21 @@ def test_every_figure_of_the_page_is_labelled(page):
 def test_growth_sentence_gives_effect_interval_df_and_basis(five_waves):
     found = sentences(open_book(five_waves), "growth")
     assert found[0] == (
-        "Job satisfaction rose by 0.05 for each unit of time "
+        "Job satisfaction rose by 0.05 for each year "
         "(b = 0.05, 95% CI [0.01, 0.09], t(12.4) = 2.34, p = .039)."
     )
     assert found[1].endswith("p = .039); the interval includes zero.")
     assert found[-1] == (
         "Based on 1,402 observations and 12 clusters of the highest level; degrees of freedom: Kenward-Roger."
     )
+
+
+def test_a_caution_stands_once_in_its_section(page):
+    texts = re.findall(r'<p class="caution"><b>Caution.</b> (.*?)</p>', page)
+    sections = re.findall(r'<section id="q-.*?</section>', page, flags=re.DOTALL)
+    assert texts
+    for section in sections:
+        assert all(section.count(text) <= 1 for text in texts)
 
 
 def test_variance_sentence(five_waves):

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from implstats.errors import DataError, UsageError
+from implstats.errors import UsageError
 
 ESTIMATORS = ("ML", "MLR", "MLM", "GLS", "ULS", "DWLS", "WLSMV", "ULSMV")
 
@@ -21,7 +21,7 @@ def _split(_: click.Context, __: click.Parameter, value: str) -> tuple[str, ...]
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 @click.argument("model")
-@click.argument("data", type=click.Path(path_type=Path))
+@click.argument("data", type=click.Path(path_type=Path, dir_okay=False))
 @click.option("--kind", default="sem", help="Whose defaults: sem, cfa, growth or lavaan.", show_default=True)
 @click.option("--estimator", default="ML", help=f"One of {', '.join(ESTIMATORS)}.", show_default=True)
 @click.option("--missing", default="listwise", help="listwise, fiml or pairwise.", show_default=True)
@@ -59,10 +59,6 @@ def sem(
     Exit status 1 when the data or the model cannot bear it; the reasons go to stderr.
     """
     text = read_model(model)
-    if data.is_dir():
-        raise DataError(f"'{data}' is a folder, not a file. Give the path of one data file.")
-    if not data.is_file():
-        raise DataError(f"There is no file '{data}'. Check the path of DATA.")
     from implstats.ingest import read_frame
     from implstats.sem import fit
 

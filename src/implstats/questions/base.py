@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from implstats.study.keys import ScaleKey
     from implstats.study.models import Question, Study, Table
 
-EntryKind = Literal["table", "scale", "variable", "item", "cluster", "wave", "question"]
+EntryKind = Literal["table", "scale", "variable", "item", "cluster", "wave", "question", "time_unit"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -30,7 +30,7 @@ def mixed_task(question: MixedQuestion, scored: Scored) -> MixedTask:
     if isinstance(question, NullModel):
         formula = _null_formula(question, scored)
     elif isinstance(question, Growth):
-        frame, formula = _growth(question, scored, frame)
+        frame, formula, entries = _growth(question, scored, frame)
     elif isinstance(question, Contextual):
         frame, formula, entries = _contextual(question, scored, frame)
     elif isinstance(question, Mixed):
@@ -82,7 +82,7 @@ def _null_formula(question: NullModel, scored: Scored) -> str:
     return f"{question.outcome} ~ 1 + " + " + ".join(_random_intercepts(levels_of(question, scored)))
 
 
-def _growth(question: Growth, scored: Scored, frame: pd.DataFrame) -> tuple[pd.DataFrame, str]:
+def _growth(question: Growth, scored: Scored, frame: pd.DataFrame) -> tuple[pd.DataFrame, str, list[Entry]]:
     names = [question.outcome, *question.predictors, *question.moderators]
     require_columns(frame, names, question=question.name)
     if question.shape == "waves":
@@ -95,7 +95,9 @@ def _growth(question: Growth, scored: Scored, frame: pd.DataFrame) -> tuple[pd.D
         f"(1 + time | {level})" if level in question.random_slope else f"(1 | {level})"
         for level in levels_of(question, scored)
     ]
-    return frame, f"{question.outcome} ~ " + " + ".join([*time, *predictors, *moderated, *random])
+    waves = scored.table(question).waves
+    unit = [Entry(kind="time_unit", name=question.name, label=waves.unit)] if waves is not None else []
+    return frame, f"{question.outcome} ~ " + " + ".join([*time, *predictors, *moderated, *random]), unit
 
 
 def _wave_category(wave: pd.Series, labels: dict[int | str, str]) -> pd.Series:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from implstats.report.book import STAGES, Book, Question
-from implstats.report.numbers import counted, fixed
+from implstats.report.numbers import counted, fixed, sentence
 from implstats.report.page.inline import InlineFigure
 from implstats.report.page.sentences import question_sentences
 from implstats.report.tables.spec import TableSpec
@@ -60,10 +60,18 @@ def question_section(
         failure=" ".join(failures.values()),
         sentences=tuple(question_sentences(book, question)),
         cautions=tuple(dict.fromkeys(cautions)),
-        tables=tuple(numbered(tables, numbers)),
+        tables=tuple(numbered([_without_cautions(t, cautions) for t in tables], numbers)),
         figures=tuple(f for f in figures if f.analysis in analyses),
         checks=tuple(check_line(c) for a in analyses for c in book.checks_of(a) if c.message not in told),
     )
+
+
+def _without_cautions(table: TableSpec, cautions: list[str]) -> TableSpec:
+    """Return a table without the cautions in its note that stand at the head of its section."""
+    note = table.note
+    for text in cautions:
+        note = note.replace(f"Caution: {sentence(text)}", "")
+    return replace(table, note=" ".join(note.split()))
 
 
 def stage_section(

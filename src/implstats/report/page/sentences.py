@@ -91,7 +91,7 @@ def _coefficient(book: Book, row: Row) -> str:
             f"of {listed(others)}"
         )
     elif row.term == "time":
-        text = f"{outcome} {'rose' if size > 0 else 'fell'} by {amount} for each unit of time"
+        text = f"{outcome} {'rose' if size > 0 else 'fell'} by {amount} for each {_time_unit(book, row)}"
     elif book.category(row.term) is not None:
         text = (
             f"{outcome} is {'higher' if size > 0 else 'lower'} by {amount} for {term} than for the reference"
@@ -100,6 +100,12 @@ def _coefficient(book: Book, row: Row) -> str:
         change = "higher" if size > 0 else "lower"
         text = f"{outcome} is {change} by {amount} where {term} is one unit higher"
     return f"{text[:1].upper() + text[1:]} ({_test(book, row)}){_openness(row)}."
+
+
+def _time_unit(book: Book, row: Row) -> str:
+    """Return the study's own word for a unit of time."""
+    unit = book.label("time_unit", row.analysis)
+    return unit if unit != row.analysis else "unit of time"
 
 
 def _test(book: Book, row: Row) -> str:
