@@ -35,6 +35,8 @@ class Fitted:
         Verified.
     df : str
         Method asked for.
+    robust : str or None
+        Cluster-robust standard errors asked for.
     """
 
     formula: Formula
@@ -45,3 +47,4 @@ class Fitted:
     problem: Problem
     optimum: Optimum
     df: str
+    robust: str | None = None

@@ -51,6 +51,14 @@ class Design:
     X : ndarray, (n, p)
     names : tuple of str, (p,)
         Column names of X, as in R.
+    owner : tuple of int, (p,)
+        Number of each column's term, 0 for the intercept, k for ``terms[k - 1]``.
+    terms : tuple of str
+        Terms of the fixed part in R's order, factors joined by ``:``.
+    factors : tuple of tuple of str
+        Each term's factors.
+    columns : dict of str to Column
+        Values of each factor of the fixed part over the rows in use.
     intercept : bool
     levels : tuple of RandomPart
         Lowest level first.
@@ -69,6 +77,10 @@ class Design:
     y: np.ndarray
     X: np.ndarray
     names: tuple[str, ...]
+    owner: tuple[int, ...]
+    terms: tuple[str, ...]
+    factors: tuple[tuple[str, ...], ...]
+    columns: dict[str, Column]
     intercept: bool
     levels: tuple[RandomPart, ...]
     parents: list[list[np.ndarray]]
@@ -106,12 +118,14 @@ def build_design(formula: Formula, frame: pd.DataFrame, *, weights: str | None) 
     w = _weights(frame, weights, problems)
     if problems:
         raise ProblemsError(f"The model '{formula.text}'", problems)
-    X, names, _ = code_terms(fixed, columns, n=n)
+    X, names, owner = code_terms(fixed, columns, n=n)
     if X.shape[1] == 0:
         raise UsageError("The fixed part is empty; keep the intercept: y ~ 1 + (1 | cluster).")
     levels = _random_parts(formula, sides, columns, frame)
     return Design(
-        y=y, X=X, names=tuple(unquote(name, formula.quoted) for name in names), intercept=fixed.intercept,
+        y=y, X=X, names=tuple(unquote(name, formula.quoted) for name in names), owner=tuple(owner),
+        terms=tuple(":".join(unquote(f, formula.quoted) for f in term) for term in fixed.factors),
+        factors=fixed.factors, columns={f: columns[f] for f in fixed.variables}, intercept=fixed.intercept,
         levels=tuple(levels), parents=ancestors([level.clusters for level in levels]), weights=w,
         n_dropped=len(known) - n, missing=missing, rows=np.flatnonzero(known),
     )  # fmt: skip

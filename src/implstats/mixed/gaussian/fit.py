@@ -71,7 +71,7 @@ def fit_gaussian(
         modes=modes(design, scaled, sums, optimum, data), ci_level=ci_level,
         model=Fitted(
             formula=read, frame=data, design=design, scaled=scaled, sums=sums, problem=problem,
-            optimum=optimum, df=df,
+            optimum=optimum, df=df, robust=robust,
         ),
     )  # fmt: skip
 

@@ -29,10 +29,27 @@ SINGULAR = 1e-10  # reciprocal condition (after scaling) below which I has direc
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KenwardRoger:
-    """Adjusted covariance matrix in the coordinates of ``beta``, (p, p), and df of each contrast, (k,)."""
+    """Kenward and Roger's quantities in the coordinates of ``beta``.
+
+    Attributes
+    ----------
+    covariance : ndarray, (p, p)
+        Phi_A, the adjusted covariance matrix.
+    df : ndarray, (k,)
+        Of each contrast.
+    plain : ndarray, (p, p)
+        Phi, not adjusted.
+    P : ndarray, (R + 1, p, p)
+        Derivatives of X'V^-1X in gamma.
+    W : ndarray, (R + 1, R + 1)
+        Covariance matrix of gamma's estimate.
+    """
 
     covariance: np.ndarray
     df: np.ndarray
+    plain: np.ndarray
+    P: np.ndarray
+    W: np.ndarray
 
 
 def kenward_roger(
@@ -66,7 +83,7 @@ def kenward_roger(
     change = np.einsum("ki,rij,kj->kr", MP, P, MP)
     variance = np.sum(MP * M, axis=1)
     share = np.einsum("kr,rs,ks->k", change, W, change) / variance**2
-    return KenwardRoger(covariance=adjusted, df=2.0 / share)
+    return KenwardRoger(covariance=adjusted, df=2.0 / share, plain=Phi, P=P, W=W)
 
 
 def _square(flat: np.ndarray, pairs: tuple[np.ndarray, np.ndarray], R: int) -> np.ndarray:
