@@ -6,13 +6,14 @@ import itertools
 import json
 import re
 import shutil
+from dataclasses import replace
 
 import pytest
 
 from implstats.errors import ProblemsError
 from implstats.report.book import Question, open_book
 from implstats.report.page import content, write_report
-from implstats.report.page.sentences import NO_BREAK, question_sentences
+from implstats.report.page.sentences import NO_BREAK, _wave, question_sentences
 
 
 @pytest.fixture(scope="module")
@@ -157,3 +158,9 @@ def test_unanswered_question_gets_a_section_without_findings(five_waves):
 def test_incomplete_data_set_is_refused_with_the_remedy(tmp_path):
     with pytest.raises(ProblemsError, match="implstats run"):
         write_report(tmp_path)
+
+
+@pytest.mark.parametrize(("label", "words"), [("2011", "2011"), ("1", "wave 1"), ("Baseline", "Baseline")])
+def test_a_wave_that_is_a_mere_number_is_called_a_wave(five_waves, label, words):
+    book = replace(open_book(five_waves), labels={("wave", "w"): label})
+    assert _wave(book, "w") == words

@@ -177,6 +177,13 @@ def _fit(book: Book, analysis: str) -> list[str]:
     return [f"{name} fits{based} as follows: {shown}."] if parts else []
 
 
+def _wave(book: Book, level: str) -> str:
+    """Return a wave's name within a sentence: a year stands alone, a mere number does not."""
+    label = book.label("wave", level)
+    is_year = label.isdigit() and len(label) == len("2011")
+    return label if is_year or not label.replace(".", "", 1).isdigit() else f"wave {label}"
+
+
 def _attrition(book: Book, analysis: str) -> list[str]:
     shares = [
         r
@@ -187,8 +194,8 @@ def _attrition(book: Book, analysis: str) -> list[str]:
     if len(shares) > 1:
         last = shares[-1]
         out.append(
-            f"Of the persons of {book.label('wave', shares[0].level)}, {percent(last.estimate or 0.0)} took "
-            f"part in {book.label('wave', last.level)}."
+            f"Of the persons of {_wave(book, shares[0].level)}, {percent(last.estimate or 0.0)} took "
+            f"part in {_wave(book, last.level)}."
         )
     compared = [r for r in book.select(analysis, block="comparison") if r.estimate is not None]
     for row in compared[:MOST_SENTENCES]:
