@@ -51,6 +51,10 @@ class KenwardRoger:
     P: np.ndarray
     W: np.ndarray
 
+    def df_of(self, contrasts: np.ndarray) -> np.ndarray:
+        """Return the df of each row of ``contrasts``, (k, p), as a single contrast."""
+        return _single_df(contrasts, self.plain, self.P, self.W)
+
 
 def kenward_roger(
     at: Evaluation, M: np.ndarray, *, n: int, pairs: tuple[np.ndarray, np.ndarray]
@@ -79,11 +83,17 @@ def kenward_roger(
     W = _inverse_information(information)
     excess = np.einsum("rs,rsij->ij", W, Q) - np.einsum("rs,rij,sjk->ik", W, P, PhiP)
     adjusted = Phi + 2.0 * Phi @ (0.5 * (excess + excess.T)) @ Phi
+    df = _single_df(M, Phi, P, W)
+    return KenwardRoger(covariance=adjusted, df=df, plain=Phi, P=P, W=W)
+
+
+def _single_df(M: np.ndarray, Phi: np.ndarray, P: np.ndarray, W: np.ndarray) -> np.ndarray:
+    """Return the df of each row of M as a single contrast."""
     MP = M @ Phi
     change = np.einsum("ki,rij,kj->kr", MP, P, MP)
     variance = np.sum(MP * M, axis=1)
     share = np.einsum("kr,rs,ks->k", change, W, change) / variance**2
-    return KenwardRoger(covariance=adjusted, df=2.0 / share, plain=Phi, P=P, W=W)
+    return 2.0 / share
 
 
 def _square(flat: np.ndarray, pairs: tuple[np.ndarray, np.ndarray], R: int) -> np.ndarray:

@@ -95,6 +95,14 @@ def _compressed(
     return (E.T @ X[rows])[None], Theta[None], (E.T @ e[rows])[None]
 
 
+def model_scores(at: Evaluation, design: Design, scaled: Standardised, *, kind: str) -> Scores:
+    """Return the contributions of the highest level's clusters, in the coordinates of ``at.beta``."""
+    return robust_scores(
+        scaled.Q, scaled.y - scaled.Q @ at.beta, Z=scaled.Z, G=at.G, M=at.C, kind=kind,
+        clusters=design.levels[-1].clusters.codes, codes=[level.clusters.codes for level in design.levels],
+    )  # fmt: skip
+
+
 def infer_robust(
     at: Evaluation, design: Design, scaled: Standardised, *, kind: str, df: str
 ) -> tuple[Inference, Check]:
@@ -117,10 +125,7 @@ def infer_robust(
         CR3 where one cluster alone determines a coefficient.
     """
     top = design.levels[-1].clusters
-    scores = robust_scores(
-        scaled.Q, scaled.y - scaled.Q @ at.beta, Z=scaled.Z, G=at.G, clusters=top.codes, M=at.C, kind=kind,
-        codes=[level.clusters.codes for level in design.levels],
-    )  # fmt: skip
+    scores = model_scores(at, design, scaled, kind=kind)
     if kind == "CR3" and scores.alone.any():
         raise ModelError(
             f"CR3 does not exist here: {int(np.sum(scores.alone > 0))} cluster(s) of '{top.name}' alone "
