@@ -32,12 +32,15 @@ class RandomPart:
     names : tuple of str, (q,)
     blocks : tuple of tuple of int
         Effects that may correlate.
+    terms : tuple of str, (q,)
+        The term that each effect belongs to: its own name, or the category's variable.
     """
 
     clusters: Clusters
     Z: np.ndarray
     names: tuple[str, ...]
     blocks: tuple[tuple[int, ...], ...]
+    terms: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,8 +93,10 @@ class Design:
     rows: np.ndarray
 
 
-def build_design(formula: Formula, frame: pd.DataFrame, *, weights: str | None) -> Design:
-    """Return the arrays of a model.
+def build_design(
+    formula: Formula, frame: pd.DataFrame, *, weights: str | None, also: tuple[str, ...] = ()
+) -> Design:
+    """Return the arrays of a model; rows that lack one of the columns ``also`` are left out as well.
 
     Raises
     ------
@@ -103,7 +108,7 @@ def build_design(formula: Formula, frame: pd.DataFrame, *, weights: str | None) 
     fixed = read_terms(formula.fixed)
     sides = [read_terms(bar.left) for bar in formula.bars]
     factors = list(dict.fromkeys([*fixed.variables, *(f for side in sides for f in side.variables)]))
-    used = _used_names(formula, factors, weights)
+    used = list(dict.fromkeys([*_used_names(formula, factors, weights), *also]))
     _require_columns(formula, frame, used)
     known, missing = _known_rows(frame, used)
     columns = {f: evaluate(f, frame, formula.quoted) for f in [formula.response, *factors]}
@@ -255,8 +260,9 @@ def _random_part(
     matrices: list[np.ndarray] = []
     names: list[str] = []
     blocks: list[tuple[int, ...]] = []
+    terms: list[str] = []
     for bar, side in bars:
-        Z, own, _ = code_terms(side, columns, n=n)
+        Z, own, owner = code_terms(side, columns, n=n)
         if not own:
             raise UsageError(
                 f"The random term '({bar.left} | {clusters.name})' has no effects; write (1 | ...)."
@@ -271,6 +277,7 @@ def _random_part(
         blocks += [tuple(at)] if bar.correlated else [(i,) for i in at]
         matrices.append(Z)
         names += own
+        terms += ["(Intercept)" if k == 0 else ":".join(side.factors[k - 1]) for k in owner]
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
         raise UsageError(
@@ -284,5 +291,6 @@ def _random_part(
             f"the {n} rows in use, so they cannot be told from the residual. Drop the term or its slope."
         )
     return RandomPart(
-        clusters=clusters, Z=np.concatenate(matrices, axis=1), names=tuple(names), blocks=tuple(blocks)
-    )
+        clusters=clusters, Z=np.concatenate(matrices, axis=1), names=tuple(names), blocks=tuple(blocks),
+        terms=tuple(terms),
+    )  # fmt: skip

@@ -272,8 +272,8 @@ def _check_consistent(L: np.ndarray, rhs: np.ndarray, kept: list[int]) -> None:
     off = np.abs(weights @ rhs[kept] - rhs)
     if np.any(off > 1e-8 * max(1.0, float(np.abs(rhs).max()))):
         raise UsageError(
-            f"Row {int(np.argmax(off)) + 1} of L is a linear combination of other rows, but its rhs is not the "
-            "same combination of theirs: no coefficients can fulfil both. Correct rhs or drop the row."
+            f"Row {int(np.argmax(off)) + 1} of L is a linear combination of other rows, but its rhs is not "
+            "the same combination of theirs: no coefficients can fulfil both. Correct rhs or drop the row."
         )
 
 
