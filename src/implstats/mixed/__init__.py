@@ -5,11 +5,14 @@
 <function fit at ...>
 """
 
+from implstats.mixed.after.conditional import ConditionalModes, conditional_modes
+from implstats.mixed.after.predict import Prediction, predict
 from implstats.mixed.fit import fit
 from implstats.mixed.inference.contrasts import Contrast, Contrasts, FTest, FTests, contrast, f_tests
 from implstats.mixed.results import FixedEffect, LevelModes, MixedResult, Optimiser, RandomEffect
 
 __all__ = [
+    "ConditionalModes",
     "Contrast",
     "Contrasts",
     "FTest",
@@ -18,8 +21,11 @@ __all__ = [
     "LevelModes",
     "MixedResult",
     "Optimiser",
+    "Prediction",
     "RandomEffect",
+    "conditional_modes",
     "contrast",
     "f_tests",
     "fit",
+    "predict",
 ]
