@@ -33,11 +33,15 @@ def fit(
     df : {"auto", "kenward-roger", "satterthwaite", "none"}
         ``auto``: Kenward-Roger under REML if a grouping factor has fewer than 50 clusters, else
         Satterthwaite.
-    family, link, agq, residual
+    family, link, agq
         Refused unless left at their defaults in this version.
     robust : {"CR0", "CR1", "CR2", "CR3"}, optional
         Cluster-robust standard errors, clustered at the highest level, with Satterthwaite df;
         ``model_based`` of the result keeps the others.
+    residual : str, optional
+        Structure of a person's residuals over waves: ``"ar1(wave | person)"``, ``"ident(wave | person)"`` (a
+        variance for each wave), ``"ar1ident(wave | person)"`` (both) or ``"un(wave | person)"``
+        (unstructured). The formula then needs no random term.
     weights : str, optional
         Column of prior weights: the residual variance of row i is s2 / w_i.
     ci_level : float
@@ -84,10 +88,29 @@ def fit(
         weights=weights,
     )
     _check_arguments(formula, data)
+    if residual is not None:
+        return _fit_with_residual(
+            formula, data, residual, reml=reml, df=df, ci_level=ci_level, second_opinion=second_opinion
+        )
     read = read_formula(formula)
     design = build_design(read, data, weights=weights)
     return fit_gaussian(
         read, design, data, reml=reml, df=df, robust=robust, ci_level=ci_level, second_opinion=second_opinion
+    )
+
+
+def _fit_with_residual(
+    formula: str, data: pd.DataFrame, residual: str, *, reml: bool, df: str, ci_level: float,
+    second_opinion: bool,
+) -> MixedResult:  # fmt: skip
+    from implstats.mixed.residual.fit import fit_residual
+    from implstats.mixed.residual.term import read_residual
+
+    term = read_residual(residual)
+    read = read_formula(formula, random_needed=False)
+    design = build_design(read, data, weights=None, also=term.names)
+    return fit_residual(
+        read, design, data, term, reml=reml, df=df, ci_level=ci_level, second_opinion=second_opinion
     )
 
 

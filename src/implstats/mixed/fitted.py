@@ -11,6 +11,7 @@ from implstats.mixed.design.standardise import Standardised
 from implstats.mixed.gaussian.boundary import Optimum
 from implstats.mixed.gaussian.criterion import Problem
 from implstats.mixed.gaussian.reduce import ClusterSums
+from implstats.mixed.residual.term import ResidualTerm
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -37,6 +38,9 @@ class Fitted:
         Method asked for.
     robust : str or None
         Cluster-robust standard errors asked for.
+    residual : ResidualTerm or None
+        Residual structure. With one, ``problem`` and ``optimum`` know it, ``sums`` refuses to be used, and
+        the residual covariance is not s2 I.
     """
 
     formula: Formula
@@ -48,3 +52,4 @@ class Fitted:
     optimum: Optimum
     df: str
     robust: str | None = None
+    residual: ResidualTerm | None = None

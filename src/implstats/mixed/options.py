@@ -50,14 +50,24 @@ def check_options(
             "Adaptive quadrature (agq above 1) has no use in a Gaussian model; leave it at 1."
         )
     _check_robust(robust, df=df, weights=weights)
-    if residual is not None:
-        raise NotSupportedError(
-            f"The residual structure '{residual}' is not fitted in this version; a random "
-            "slope of the wave, as in "
-            "(1 + wave | person), lets variances and correlations change over waves."
-        )
+    _check_residual(residual, robust=robust, weights=weights)
     if df == "kenward-roger" and not reml:
         raise UsageError("Kenward-Roger needs REML. Fit by REML, or use df='satterthwaite' with ML.")
+
+
+def _check_residual(residual: str | None, *, robust: str | None, weights: str | None) -> None:
+    if residual is None:
+        return
+    if robust is not None:
+        raise NotSupportedError(
+            f"robust '{robust}' is not computed with a residual structure in this version. Leave out "
+            "residual (cluster-robust standard errors hold whatever the covariance over waves) or robust."
+        )
+    if weights is not None:
+        raise NotSupportedError(
+            "Prior weights are not fitted with a residual structure in this version. Leave out one of the "
+            "two; ident(wave | person) estimates a variance for each wave."
+        )
 
 
 def _check_robust(robust: str | None, *, df: str, weights: str | None) -> None:

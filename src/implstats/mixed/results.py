@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from implstats.mixed.fitted import Fitted
+    from implstats.mixed.residual.result import ResidualResult
 
 JSON_KEYS = (
     "verdict", "converged", "admissible", "boundary", "n_obs", "n_clusters", "log_likelihood", "criterion",
@@ -140,6 +141,10 @@ class MixedResult:
     random : tuple of RandomEffect
         Lower triangle of each correlated block of each level, row by row.
     residual_variance : float or None
+        With a residual structure that of the first wave; None with an unstructured one, whose variances
+        are all in ``residual``.
+    residual : ResidualResult or None
+        Correlation, standard deviations by wave and covariances, if a residual structure was asked for.
     checks : tuple of Check
     formula : str
     reml : bool
@@ -185,6 +190,7 @@ class MixedResult:
     modes: tuple[LevelModes, ...] = field(repr=False)
     ci_level: float
     model_based: tuple[FixedEffect, ...] = field(default=(), repr=False)
+    residual: ResidualResult | None = None
     model: Fitted | None = field(default=None, repr=False, compare=False)
 
     @property
@@ -200,10 +206,15 @@ class MixedResult:
         }
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the result as the command line's JSON shows it, keys in ``JSON_KEYS``."""
+        """Return the result as the command line's JSON shows it, keys in ``JSON_KEYS``.
+
+        A fit with a residual structure also has ``residual``.
+        """
         out: dict[str, Any] = {name: getattr(self, name) for name in JSON_KEYS}
         for name in ("fixed", "random", "checks"):
             out[name] = [asdict(item) for item in out[name]]
         for name in ("log_likelihood", "criterion", "aic", "bic", "residual_variance"):
             out[name] = finite_or_none(out[name])
+        if self.residual is not None:
+            out["residual"] = self.residual.to_dict()
         return out

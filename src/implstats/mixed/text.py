@@ -31,8 +31,8 @@ def describe_fit(result: MixedResult) -> str:
         f"  {name} {result.criterion:.4f}, log-likelihood {result.log_likelihood:.4f}, AIC {result.aic:.2f}, "
         f"BIC {result.bic:.2f}"
     )
-    return "\n".join([*head, "", "Fixed effects", *_fixed(result), "", "Random effects", *_random(result), "",
-                      "Checks", *_checks(result)])  # fmt: skip
+    return "\n".join([*head, "", "Fixed effects", *_fixed(result), "", *_random(result),
+                      *_residual(result), "Checks", *_checks(result)])  # fmt: skip
 
 
 def _fixed(result: MixedResult) -> list[str]:
@@ -55,9 +55,33 @@ def _random(result: MixedResult) -> list[str]:
         for r in result.random
     ]  # fmt: skip
     residual = result.residual_variance
-    sd = None if residual is None else residual**0.5
-    rows.append(["residual", "", "", _number(residual), _number(sd), ""])
-    return _aligned(rows, left=3)
+    if residual is not None:
+        rows.append(["residual", "", "", _number(residual), _number(residual**0.5), ""])
+    return ["Random effects", *_aligned(rows, left=3), ""] if len(rows) > 1 else []
+
+
+def _residual(result: MixedResult) -> list[str]:
+    found = result.residual
+    if found is None:
+        return []
+    rows = [["wave", "rows", "sd", "low", "high"]]
+    rows += [
+        [wave, str(n), _number(sd), _number(low), _number(high)]
+        for wave, n, sd, low, high in zip(
+            found.waves, found.n_obs, found.sd, found.sd_low, found.sd_high, strict=True
+        )
+    ]
+    out = [f"Residuals {found.text}", *_aligned(rows, left=1)]
+    if found.rho is not None:
+        out.append(f"  rho {_number(found.rho)}, {_number(found.rho_low)} to {_number(found.rho_high)}")
+    if found.kind == "un":
+        matrix = [["correlation", *found.waves]]
+        matrix += [
+            [wave, *(_number(v, 4) for v in row)]
+            for wave, row in zip(found.waves, found.correlation, strict=True)
+        ]
+        out += _aligned(matrix, left=1)
+    return [*out, ""]
 
 
 def _checks(result: MixedResult) -> list[str]:

@@ -67,13 +67,13 @@ class Formula:
 
 
 @lru_cache(maxsize=256)
-def read_formula(text: str) -> Formula:
+def read_formula(text: str, *, random_needed: bool = True) -> Formula:
     """Split a formula into response, fixed part and random terms.
 
     Raises
     ------
     UsageError
-        If the formula cannot be read, or has no random term.
+        If the formula cannot be read, or has no random term although one is needed.
 
     Examples
     --------
@@ -97,7 +97,7 @@ def read_formula(text: str) -> Formula:
             raise UsageError(f"A random term cannot be taken away: '- {term}'.")
         else:
             bars.extend(_bars(inner, term))
-    if not bars:
+    if random_needed and not bars:
         raise UsageError(
             f"The formula '{text.strip()}' has no random term. Add one such as (1 | institution), or use a "
             "regression without clusters."

@@ -13,6 +13,7 @@ Reference: Self & Liang (1987), JASA 82, 605-610; Bates et al. (2015), section 3
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -57,18 +58,21 @@ class Optimum:
         return self.search.flat and self.can_fall < CAN_FALL
 
 
-def find_optimum(problem: Problem) -> Optimum | None:
-    """Return the best verified point from one start, or from several when there is doubt."""
+def find_optimum(problem: Problem, *, also: Sequence[np.ndarray] = ()) -> Optimum | None:
+    """Return the best verified point from one start, or from several when there is doubt.
+
+    ``also`` are further starts, always searched: for criteria that may have several optima.
+    """
     first = minimise(problem, start(problem.shape, 0.7))
     best = None if first is None else _settle(problem, first)
     tried = 1
     doubt = best is None or best.saddle or not best.flat or bool(_deficient(problem, best.at))
-    if doubt:
-        for size in OTHER_STARTS:
-            other = minimise(problem, start(problem.shape, size))
-            tried += 1
-            if other is not None and (best is None or other.at.value < best.at.value - NOT_WORSE):
-                best = _settle(problem, other)
+    others = [start(problem.shape, size) for size in OTHER_STARTS] if doubt else []
+    for theta in (*others, *also):
+        other = minimise(problem, theta)
+        tried += 1
+        if other is not None and (best is None or other.at.value < best.at.value - NOT_WORSE):
+            best = _settle(problem, other)
     if best is None:
         return None
     one_sided, can_fall = _one_sided(problem, best.at)
@@ -108,7 +112,10 @@ def _settle(problem: Problem, search: Search) -> Search:
         for own in shape.blocks:
             factor[np.ix_(own, own)] = semidefinite_factor(G[np.ix_(own, own)])
         factors.append(factor)
-    settled = minimise(problem, problem.shape.pack(factors))
+    theta = search.at.theta.copy()  # a residual structure's parameters, if any, stay where they are
+    for shape, where, factor in zip(problem.shape.levels, problem.shape.slices, factors, strict=True):
+        theta[where] = factor[shape.entries]
+    settled = minimise(problem, theta)
     if settled is None or settled.at.value > search.at.value + NOT_WORSE + 1e-13 * abs(search.at.value):
         return search
     return replace(

@@ -41,7 +41,7 @@ class LevelShape:
     def entries(self) -> tuple[np.ndarray, np.ndarray]:
         """Row and column of each free entry, column by column within a block; two (R_l,) integer arrays."""
         pairs = [(r, c) for block in self.blocks for i, c in enumerate(block) for r in block[i:]]
-        return np.array([r for r, _ in pairs]), np.array([c for _, c in pairs])
+        return np.array([r for r, _ in pairs], dtype=int), np.array([c for _, c in pairs], dtype=int)
 
     @cached_property
     def basis(self) -> np.ndarray:

@@ -1,0 +1,71 @@
+"""The profiled criterion with a residual structure.
+
+The criterion is that of `gaussian.criterion` with V = sum over levels + R(psi) in place of I; s2 is the
+residual variance of the first wave. Only the way from theta to g differs: psi is not quadratic in its theta.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from implstats.mixed.gaussian.criterion import Evaluation, Problem, _evaluate
+from implstats.mixed.residual.eliminate import Patterns, eliminate_residual, pattern_covariance
+from implstats.mixed.residual.shape import ResidualShape
+
+SAME = 1e-10  # share of the largest eigenvalue below which a parameter moves nothing that the data show
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ResidualProblem(Problem):
+    """What is minimised: moments, shape, REML or ML, and the patterns of persons."""
+
+    shape: ResidualShape
+    patterns: Patterns
+
+    def __call__(self, theta: np.ndarray) -> Evaluation | None:
+        """Return the criterion at theta, or None where it does not exist in floating point."""
+        return self._at(theta, linear=False)
+
+    def linearised(self, at: Evaluation) -> Evaluation:
+        """Return the evaluation with V taken as linear in g at this point, for Kenward-Roger."""
+        found = self._at(at.theta, linear=True)
+        return at if found is None else found
+
+    def _at(self, theta: np.ndarray, *, linear: bool) -> Evaluation | None:
+        G = [L @ L.T for L in self.shape.factors(theta)]
+        where = self.shape.residual
+        with np.errstate(all="ignore"):
+            psi, _, curved = self.shape.structure.psi(theta[where])
+            if not np.all(np.isfinite(psi)):
+                return None
+            try:
+                parts = eliminate_residual(self.moments, self.patterns, self.shape, G, psi, linear=linear)
+            except np.linalg.LinAlgError:
+                return None
+            at = _evaluate(self, theta, G, parts)
+        if at is None:
+            return None
+        g = at.g.copy()
+        g[where] = psi
+        hessian = at.hessian.copy()
+        hessian[where, where] += np.tensordot(at.slope[where], curved, axes=1)
+        return replace(at, g=g, hessian=hessian)
+
+
+def distinct_parameters(problem: ResidualProblem) -> tuple[int, int]:
+    """Return how many parameters the covariance within a person has, s2 included, and how many the waves of
+    these persons can tell apart, at a point in general position."""
+    shape = problem.shape
+    rng = np.random.default_rng(1)
+    theta = 0.3 + 0.2 * rng.random(shape.size)
+    factor = shape.factors(theta)[0]
+    psi = shape.structure.psi(theta[shape.residual])[0]
+    V, V1, _ = pattern_covariance(problem.patterns, shape, factor @ factor.T, psi)
+    both = problem.patterns.present[:, :, None] & problem.patterns.present[:, None, :]
+    moves = np.concatenate([(V * both)[:, None], V1], axis=1)
+    gram = np.einsum("krab,ksab->rs", moves, moves)
+    unit = 1.0 / np.sqrt(np.maximum(np.diag(gram), np.finfo(float).tiny))
+    w = np.linalg.eigvalsh(gram * np.outer(unit, unit))
+    return len(gram), int(np.sum(w > SAME * w[-1]))
