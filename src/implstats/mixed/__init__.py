@@ -7,25 +7,42 @@
 
 from implstats.mixed.after.conditional import ConditionalModes, conditional_modes
 from implstats.mixed.after.predict import Prediction, predict
+from implstats.mixed.after.shares import R2, Iccs, LevelIcc, icc, r2
+from implstats.mixed.after.shares_by_level import R2ByLevel, r2_by_level
 from implstats.mixed.fit import fit
 from implstats.mixed.inference.contrasts import Contrast, Contrasts, FTest, FTests, contrast, f_tests
+from implstats.mixed.inference.likelihood_ratio import ComparedModel, Comparison, compare
+from implstats.mixed.inference.random_tests import RandomTest, RandomTests, random_tests
 from implstats.mixed.results import FixedEffect, LevelModes, MixedResult, Optimiser, RandomEffect
 
 __all__ = [
+    "R2",
+    "ComparedModel",
+    "Comparison",
     "ConditionalModes",
     "Contrast",
     "Contrasts",
     "FTest",
     "FTests",
     "FixedEffect",
+    "Iccs",
+    "LevelIcc",
     "LevelModes",
     "MixedResult",
     "Optimiser",
     "Prediction",
+    "R2ByLevel",
     "RandomEffect",
+    "RandomTest",
+    "RandomTests",
+    "compare",
     "conditional_modes",
     "contrast",
     "f_tests",
     "fit",
+    "icc",
     "predict",
+    "r2",
+    "r2_by_level",
+    "random_tests",
 ]

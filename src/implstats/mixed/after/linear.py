@@ -2,7 +2,8 @@
 
 For rows L, (k, p), the estimates are L b with covariance L Var(b) L'. Var(b) and the df are those that the
 fit used for its coefficients: Kenward-Roger (adjusted covariance), Satterthwaite, the cluster-robust
-covariance with its own df, or between-within, where a combination gets the smallest df of the coefficients in it.
+covariance with its own df, or between-within, where a combination gets the smallest df of the coefficients
+in it.
 """
 
 from __future__ import annotations

@@ -109,3 +109,12 @@ m4 <- tight(Reaction ~ Days + (1 + Days | Subject), d4, TRUE, weights = d4$w)
 new4 <- data.frame(Days = c(0, 5, 9), Subject = c("308", "309", "x"))
 out4 <- basic(m4, "Reaction ~ Days + (1 + Days | Subject)", "sleepstudy_weights", new4, list(levels = "Subject", form = ~(1 + Days | Subject)), "Subject", "w")
 write17(out4, "sleep_weights.json")
+
+# 5 variances with and without predictors
+vars <- function(m) { v <- VarCorr(m); c(residual = sigma(m)^2, sapply(v, function(s) s[1, 1])) }
+pair <- function(full, null, data) { d <- read(data); f <- function(t) vars(tight(as.formula(t), d, TRUE))
+  list(formula = full, data = data, full = as.list(f(full)), null = as.list(f(null))) }
+write17(list(
+  two_levels = pair("HRS ~ LEAD + G.LEAD + (1 | GRP)", "HRS ~ 1 + (1 | GRP)", "bh1996"),
+  three_levels = pair("y ~ wave * arm + x + (1 | inst) + (1 | person)", "y ~ 1 + (1 | inst) + (1 | person)", "sim3_12inst")),
+  "reductions.json")
