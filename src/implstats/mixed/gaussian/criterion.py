@@ -84,10 +84,6 @@ class Problem:
             parts = eliminate(self.moments, self.shape, G)
             return _evaluate(self, theta, G, parts)
 
-    def linearised(self, at: Evaluation) -> Evaluation:
-        """Return the evaluation for formulas that take V as linear in its parameters, which it is here."""
-        return at
-
 
 def _evaluate(
     problem: Problem, theta: np.ndarray, G: list[np.ndarray], parts: Eliminated

@@ -52,12 +52,16 @@ class Eliminated:
         K of every level: (patterns, q1, q1), then (n_l, q_l, q_l).
     A : tuple of ndarray
         Upper levels' moments after the levels below are eliminated, (n_l, q_l, m_l).
+    linear : Eliminated or None
+        The same with V's second derivatives left out, where V is not linear in its parameters (some residual
+        structures); set at the optimum.
     """
 
     logdet: Jet
     N: Jet
     K: tuple[np.ndarray, ...]
     A: tuple[np.ndarray, ...]
+    linear: Eliminated | None = None
 
 
 @lru_cache(maxsize=64)

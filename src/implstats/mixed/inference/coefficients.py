@@ -63,7 +63,7 @@ def infer(
     if wanted == "between-within":
         found = between_within_df(design, scaled.kept)
         return Inference(covariance=plain, df=found, method=wanted, check=_check_of(wanted, fewest, fallback))
-    adjusted = kenward_roger(problem.linearised(at), scaled.M, n=problem.moments.n, pairs=problem.shape.pairs)
+    adjusted = kenward_roger(at, scaled.M, n=problem.moments.n, pairs=problem.shape.pairs)
     covariance = scaled.scale**2 * scaled.M @ adjusted.covariance @ scaled.M.T
     return Inference(
         covariance=covariance, df=adjusted.df, method=wanted, check=_check_of(wanted, fewest, fallback)

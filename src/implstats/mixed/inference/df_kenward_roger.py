@@ -12,6 +12,11 @@ With V = sum_i gamma_i V_i linear in its parameters gamma = (s2 g, s2), Phi = (X
 (for one contrast Kenward and Roger's scaled F reduces to exactly this, with scale one). The information I is
 expected, not observed, so it stays meaningful where a variance is estimated as zero. All derivatives come
 exactly from the elimination; no matrix of the size of the data is formed.
+
+Where a residual structure makes V non-linear in a parameter (the correlation of an AR(1)), the same formulas
+are taken with V linear at the estimate: Kenward and Roger's term with the second derivatives of V is left
+out. That term depends on how the parameter is written (rho or atanh rho, a covariance or its Cholesky
+factor); what is left does not. (``Kenward-Roger-Linear`` of the R package mmrm leaves it out as well.)
 References: Kenward & Roger (1997), Biometrics 53, 983-997; Halekoh & Hoejsgaard (2014), J. Stat. Softw.
 59(9).
 """
@@ -23,6 +28,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from implstats.mixed.gaussian.criterion import Evaluation
+from implstats.mixed.gaussian.eliminate import Eliminated
 
 SINGULAR = 1e-10  # reciprocal condition (after scaling) below which I has directions without information
 
@@ -104,12 +110,18 @@ def _square(flat: np.ndarray, pairs: tuple[np.ndarray, np.ndarray], R: int) -> n
     return full
 
 
+def _linear_parts(at: Evaluation) -> Eliminated:
+    """Return the elimination with V linear in its parameters at this point."""
+    return at.parts if at.parts.linear is None else at.parts.linear
+
+
 def _linear_log_determinant(
     at: Evaluation, g: np.ndarray, pairs: tuple[np.ndarray, np.ndarray], n: int
 ) -> np.ndarray:
     """Return the second derivatives of log|V| in gamma, (R + 1, R + 1), residual variance last."""
     R, s2 = len(g), at.sigma2
-    first, second = at.parts.logdet.first, _square(at.parts.logdet.second, pairs, len(g))
+    logdet = _linear_parts(at).logdet
+    first, second = logdet.first, _square(logdet.second, pairs, len(g))
     out = np.empty((R + 1, R + 1))
     out[:R, :R] = second
     out[:R, R] = out[R, :R] = -(first + second @ g)
@@ -122,9 +134,10 @@ def _linear_information(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return the first (R + 1, p, p) and second derivatives of X'V^-1X in gamma, residual variance last."""
     R, p, s2 = len(g), len(at.beta), at.sigma2
-    N = at.parts.N.value[:p, :p]
-    N1 = at.parts.N.first[:, :p, :p]
-    N2 = _square(at.parts.N.second[:, :p, :p], pairs, R)
+    jet = _linear_parts(at).N
+    N = jet.value[:p, :p]
+    N1 = jet.first[:, :p, :p]
+    N2 = _square(jet.second[:, :p, :p], pairs, R)
     gN1 = np.tensordot(g, N1, axes=1)
     gN2 = np.tensordot(g, N2, axes=1)
     P = np.concatenate([N1, -(N + gN1)[None]]) / s2**2

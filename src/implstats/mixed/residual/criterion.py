@@ -26,14 +26,7 @@ class ResidualProblem(Problem):
 
     def __call__(self, theta: np.ndarray) -> Evaluation | None:
         """Return the criterion at theta, or None where it does not exist in floating point."""
-        return self._at(theta, linear=False)
 
-    def linearised(self, at: Evaluation) -> Evaluation:
-        """Return the evaluation with V taken as linear in g at this point, for Kenward-Roger."""
-        found = self._at(at.theta, linear=True)
-        return at if found is None else found
-
-    def _at(self, theta: np.ndarray, *, linear: bool) -> Evaluation | None:
         G = [L @ L.T for L in self.shape.factors(theta)]
         where = self.shape.residual
         with np.errstate(all="ignore"):
@@ -41,7 +34,7 @@ class ResidualProblem(Problem):
             if not np.all(np.isfinite(psi)):
                 return None
             try:
-                parts = eliminate_residual(self.moments, self.patterns, self.shape, G, psi, linear=linear)
+                parts = eliminate_residual(self.moments, self.patterns, self.shape, G, psi)
             except np.linalg.LinAlgError:
                 return None
             at = _evaluate(self, theta, G, parts)
@@ -52,6 +45,16 @@ class ResidualProblem(Problem):
         hessian = at.hessian.copy()
         hessian[where, where] += np.tensordot(at.slope[where], curved, axes=1)
         return replace(at, g=g, hessian=hessian)
+
+
+def with_linear_parts(problem: ResidualProblem, at: Evaluation) -> Evaluation:
+    """Return the evaluation with ``parts.linear``, which Kenward and Roger's formulas ask for."""
+    shape = problem.shape
+    if shape.structure.linear:
+        return at
+    psi = at.g[shape.residual]
+    linear = eliminate_residual(problem.moments, problem.patterns, shape, at.G, psi, linear=True)
+    return replace(at, parts=replace(at.parts, linear=linear))
 
 
 def distinct_parameters(problem: ResidualProblem) -> tuple[int, int]:

@@ -53,7 +53,7 @@ def pattern_covariance(
 
 def eliminate_residual(
     moments: Moments, patterns: Patterns, shape: ResidualShape, G: list[np.ndarray], psi: np.ndarray, *,
-    linear: bool,
+    linear: bool = False,
 ) -> Eliminated:  # fmt: skip
     """Return log|V| and [X, y]'V^-1[X, y] at (G, psi) with first and second derivatives.
 

@@ -22,7 +22,7 @@ from implstats.mixed.gaussian.modes import conditional_modes
 from implstats.mixed.gaussian.optimise import minimise, start
 from implstats.mixed.gaussian.records import counts, failed, optimiser, random_effects
 from implstats.mixed.inference.coefficients import infer, t_tests
-from implstats.mixed.residual.criterion import ResidualProblem, distinct_parameters
+from implstats.mixed.residual.criterion import ResidualProblem, distinct_parameters, with_linear_parts
 from implstats.mixed.residual.eliminate import Patterns
 from implstats.mixed.residual.patterns import Persons, place, pool_persons
 from implstats.mixed.residual.persons import Waves, refuse_unidentified, with_persons
@@ -54,6 +54,7 @@ def fit_residual(
     wanted, found = distinct_parameters(problem)
     refuse_unidentified(term, design.levels, problem.shape.structure, wanted=wanted, found=found)
     optimum = find_optimum(problem, also=[start_at(problem, *where) for where in STARTS])
+    optimum = _with_linear_parts(problem, optimum)
     checks = [*_optimum_checks(optimum, design, scaled), *data_checks(design, scaled)]
     if optimum is None or not optimum.verified:
         return failed(read.text, design, scaled, reml=reml, ci_level=ci_level, checks=checks)
@@ -108,6 +109,13 @@ def set_up_residual(
     )
     patterns = Patterns(present=persons.present[persons.first], Z=persons.Z[persons.first])
     return persons, ResidualProblem(moments=moments, shape=shape, reml=reml, patterns=patterns)
+
+
+def _with_linear_parts(problem: ResidualProblem, optimum: Optimum | None) -> Optimum | None:
+    if optimum is None:
+        return None
+    search = replace(optimum.search, at=with_linear_parts(problem, optimum.search.at))
+    return replace(optimum, search=search)
 
 
 def start_at(problem: ResidualProblem, size: float, rho: float) -> np.ndarray:
