@@ -64,7 +64,7 @@ def test_refused_with_a_reason(frame: pd.DataFrame, formula: str, error: type, w
 @pytest.mark.parametrize(
     ("options", "error"),
     [
-        ({"family": "binomial"}, NotSupportedError),
+        ({"family": "binomial", "robust": "CR2"}, NotSupportedError),
         ({"family": "normal"}, UsageError),
         ({"link": "log"}, NotSupportedError),
         ({"agq": 7}, NotSupportedError),

@@ -20,9 +20,12 @@ DF_METHODS = ("auto", "kenward-roger", "satterthwaite", "none")
 @click.option("--df", type=click.Choice(DF_METHODS), default="auto", show_default=True,
               help="auto: Kenward-Roger below 50 clusters, else Satterthwaite.")  # fmt: skip
 @click.option("--family", type=click.Choice(FAMILIES), default="gaussian", show_default=True)
-@click.option("--link", default=None, help="Link function; identity for gaussian.")
+@click.option("--link", default=None, help="logit or probit (binomial, ordinal), log (counts).")
 @click.option("--agq", type=click.IntRange(min=1), default=1, show_default=True, help="Quadrature points.")
-@click.option("--weights", default=None, metavar="COLUMN", help="Prior weights.")
+@click.option(
+    "--weights", default=None, metavar="COLUMN", help="Prior weights; trials of a binomial outcome."
+)
+@click.option("--offset", default=None, metavar="COLUMN", help="Added to the linear predictor of a count.")
 @click.option("--robust", default=None, metavar="TYPE",
               help="Cluster-robust standard errors: CR0, CR1, CR2 or CR3; CR2 for few clusters.")  # fmt: skip
 @click.option("--residual", default=None, metavar="STRUCTURE", help='Such as "ar1(wave | person)".')
@@ -32,6 +35,7 @@ DF_METHODS = ("auto", "kenward-roger", "satterthwaite", "none")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of text.")
 def mixed(
     formula: str, data: Path, ml: bool, df: str, family: str, link: str | None, agq: int, weights: str | None,
+    offset: str | None,
     robust: str | None, residual: str | None, ci_level: float, second_opinion: bool, as_json: bool,
 ) -> None:  # fmt: skip
     """Fit a mixed model to DATA (.csv .tsv .sav .dta .xlsx .parquet ...), in lme4's language.
@@ -48,7 +52,7 @@ def mixed(
 
     # A wrong call is told before a large file is read.
     check_options(
-        reml=not ml,
+        reml=False if ml else None,
         df=df,
         family=family,
         link=link,
@@ -60,7 +64,8 @@ def mixed(
     )
     read_formula(formula)
     result = fit(
-        formula, read_frame(data), reml=not ml, df=df, weights=weights, robust=robust,
+        formula, read_frame(data), reml=False if ml else None, df=df, family=family, link=link, agq=agq,
+        weights=weights, offset=offset, robust=robust,
         ci_level=ci_level, second_opinion=second_opinion,
     )  # fmt: skip
     if as_json:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from implstats.errors import DataError, UsageError
+from implstats.errors import DataError, NotSupportedError, UsageError
 from implstats.mixed.design.build import build_design
 from implstats.mixed.design.formula import read_formula
 from implstats.mixed.gaussian.fit import fit_gaussian
@@ -16,11 +16,12 @@ if TYPE_CHECKING:
 
 
 def fit(
-    formula: str, data: pd.DataFrame, *, reml: bool = True, df: str = "auto", family: str = "gaussian",
-    link: str | None = None, agq: int = 1, weights: str | None = None, robust: str | None = None,
-    residual: str | None = None, ci_level: float = 0.95, second_opinion: bool = False,
+    formula: str, data: pd.DataFrame, *, reml: bool | None = None, df: str = "auto",
+    family: str = "gaussian", link: str | None = None, agq: int = 1, weights: str | None = None,
+    offset: str | None = None, robust: str | None = None, residual: str | None = None,
+    ci_level: float = 0.95, second_opinion: bool = False,
 ) -> MixedResult:  # fmt: skip
-    """Fit a linear mixed model with nested random effects.
+    """Fit a linear, generalised or ordinal mixed model with nested random effects.
 
     Parameters
     ----------
@@ -28,13 +29,21 @@ def fit(
         lme4's language: ``"y ~ time * arm + (1 | institution) + (1 + time | person)"``.
     data : DataFrame
         One row an observation; not changed. Rows with a missing variable are left out and counted.
-    reml : bool
-        REML, or ML for comparing fixed parts.
+    reml : bool, optional
+        REML (the default of a Gaussian model), or ML for comparing fixed parts; other families have ML only.
     df : {"auto", "kenward-roger", "satterthwaite", "none"}
         ``auto``: Kenward-Roger under REML if a grouping factor has fewer than 50 clusters, else
         Satterthwaite.
-    family, link, agq
-        Refused unless left at their defaults in this version.
+    family : {"gaussian", "binomial", "poisson", "nbinom", "ordinal"}
+        ``binomial``: 0/1, two categories (the second is the event), ``cbind(success, failure) ~ ...``, or a
+        proportion with ``weights`` the trials. ``nbinom``: variance mu + mu^2 / theta. ``ordinal``: the
+        cumulative model, thresholds as terms ``1|2``.
+    link : {"logit", "probit", "log"}, optional
+        logit (the default) or probit for binomial and ordinal outcomes, log for counts.
+    agq : int
+        Points of adaptive Gauss-Hermite quadrature, for one random effect; 1 is Laplace's method.
+    offset : str, optional
+        Column added to the linear predictor, such as the logarithm of the exposure of a count.
     robust : {"CR0", "CR1", "CR2", "CR3"}, optional
         Cluster-robust standard errors, clustered at the highest level, with Satterthwaite df;
         ``model_based`` of the result keeps the others.
@@ -43,7 +52,7 @@ def fit(
         variance for each wave), ``"ar1ident(wave | person)"`` (both) or ``"un(wave | person)"``
         (unstructured). The formula then needs no random term.
     weights : str, optional
-        Column of prior weights: the residual variance of row i is s2 / w_i.
+        Column of prior weights: the residual variance of row i is s2 / w_i. With ``binomial`` the trials.
     ci_level : float
     second_opinion : bool
         Compare with statsmodels, or with another start where statsmodels has no such model.
@@ -62,7 +71,8 @@ def fit(
 
     Notes
     -----
-    Agrees with R's ``lmerTest::lmer`` and ``pbkrtest``; see docs/methods/mixed.md.
+    Agrees with R's ``lmerTest::lmer`` and ``pbkrtest``, see docs/methods/mixed.md; with ``glmmTMB``,
+    ``glmer`` and ``ordinal::clmm``, see docs/methods/generalised.md.
 
     Examples
     --------
@@ -88,6 +98,18 @@ def fit(
         weights=weights,
     )
     _check_arguments(formula, data)
+    if family != "gaussian":
+        from implstats.mixed.laplace.fit import fit_generalised
+
+        return fit_generalised(
+            read_formula(formula), data, family=family, link=link, agq=agq, weights=weights, offset=offset,
+            df=df, ci_level=ci_level, second_opinion=second_opinion,
+        )  # fmt: skip
+    if offset is not None:
+        raise NotSupportedError(
+            f"A Gaussian model takes no offset; subtract '{offset}' from the outcome as a column of the data."
+        )
+    reml = reml is not False
     if residual is not None:
         return _fit_with_residual(
             formula, data, residual, reml=reml, df=df, ci_level=ci_level, second_opinion=second_opinion

@@ -3,22 +3,16 @@
 from __future__ import annotations
 
 from implstats.errors import NotSupportedError, UsageError, did_you_mean
+from implstats.mixed.laplace.options import check_generalised
 
 DF_METHODS = ("auto", "kenward-roger", "satterthwaite", "none")
 ROBUST = ("CR0", "CR1", "CR2", "CR3")
 FAMILIES = ("gaussian", "binomial", "poisson", "nbinom", "ordinal")
-INSTEAD = {
-    "binomial": "For now score the outcome so that a Gaussian model serves, or use logistic GEE by cluster.",
-    "poisson": "For now model the logarithm of the rate as Gaussian, or use Poisson GEE by cluster.",
-    "nbinom": "For now model the logarithm of the count as Gaussian, or use negative "
-    "binomial GEE by cluster.",
-    "ordinal": "For now treat a scale of five or more points as Gaussian and check the residuals.",
-}
 
 
 def check_options(
-    *, reml: bool, df: str, family: str, link: str | None, agq: int, robust: str | None, residual: str | None,
-    ci_level: float, weights: str | None = None,
+    *, reml: bool | None, df: str, family: str, link: str | None, agq: int, robust: str | None,
+    residual: str | None, ci_level: float, weights: str | None = None,
 ) -> None:  # fmt: skip
     """Refuse options that are wrong, or that this version does not serve.
 
@@ -38,7 +32,11 @@ def check_options(
     if isinstance(ci_level, bool) or not 0.0 < ci_level < 1.0:
         raise UsageError(f"ci_level lies between 0 and 1, such as 0.95; got {ci_level}.")
     if family != "gaussian":
-        raise NotSupportedError(f"family '{family}' is not fitted in this version. {INSTEAD[family]}")
+        check_generalised(
+            family=family, link=link, agq=agq, reml=reml, df=df, robust=robust, residual=residual,
+            weights=weights,
+        )  # fmt: skip
+        return
     if link not in (None, "identity"):
         raise NotSupportedError(
             f"link '{link}' is not fitted in this version; a Gaussian model has the "
@@ -51,7 +49,7 @@ def check_options(
         )
     _check_robust(robust, df=df, weights=weights)
     _check_residual(residual, robust=robust, weights=weights)
-    if df == "kenward-roger" and not reml:
+    if df == "kenward-roger" and reml is False:
         raise UsageError("Kenward-Roger needs REML. Fit by REML, or use df='satterthwaite' with ML.")
 
 

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from implstats.mixed.fitted import Fitted
+    from implstats.mixed.laplace.generalised import Generalised
     from implstats.mixed.residual.result import ResidualResult
 
 JSON_KEYS = (
@@ -34,10 +35,10 @@ class FixedEffect:
         adjusted one, under ``robust`` the cluster-robust one (None where one cluster alone determines the
         coefficient). None in a failed fit.
     df, statistic, p_value : float or None
-        t test with ``df`` degrees of freedom; None without a df.
+        t test with ``df`` degrees of freedom; None without a df. With ``wald-z`` a z test, df None.
     df_method : str
-        ``kenward-roger``, ``satterthwaite``, ``between-within``, ``CR2 satterthwaite`` (CR0, CR1, CR3) or
-        ``none``.
+        ``kenward-roger``, ``satterthwaite``, ``between-within``, ``wald-z``, ``CR2 satterthwaite`` (CR0,
+        CR1, CR3) or ``none``.
     conf_low, conf_high : float or None
     """
 
@@ -161,8 +162,16 @@ class MixedResult:
     model_based : tuple of FixedEffect
         The coefficients with standard errors and df that trust the model; those of ``fixed`` unless
         ``robust`` was asked for.
+    family, link : str
+    agq : int
+        Quadrature points; 1 is Laplace's method.
+    dispersion : float or None
+        theta of a negative binomial model (variance mu + mu^2 / theta); None if infinite, and elsewhere.
+    generalised : Generalised or None
+        The steps of a generalised or ordinal fit; None in a Gaussian or a failed one.
     model : Fitted or None
-        What later questions need (tests, intervals, prediction, refits); None in a failed fit.
+        What later questions need of a Gaussian fit (tests, intervals, prediction, refits); None in a failed
+        fit and in a generalised one.
     """
 
     verdict: Verdict
@@ -191,6 +200,11 @@ class MixedResult:
     ci_level: float
     model_based: tuple[FixedEffect, ...] = field(default=(), repr=False)
     residual: ResidualResult | None = None
+    family: str = "gaussian"
+    link: str = "identity"
+    agq: int = 1
+    dispersion: float | None = None
+    generalised: Generalised | None = field(default=None, repr=False, compare=False)
     model: Fitted | None = field(default=None, repr=False, compare=False)
 
     @property
@@ -208,7 +222,8 @@ class MixedResult:
     def to_dict(self) -> dict[str, Any]:
         """Return the result as the command line's JSON shows it, keys in ``JSON_KEYS``.
 
-        A fit with a residual structure also has ``residual``.
+        A fit with a residual structure also has ``residual``, a generalised one ``family``, ``link``, ``agq``
+        and ``dispersion``.
         """
         out: dict[str, Any] = {name: getattr(self, name) for name in JSON_KEYS}
         for name in ("fixed", "random", "checks"):
@@ -217,4 +232,6 @@ class MixedResult:
             out[name] = finite_or_none(out[name])
         if self.residual is not None:
             out["residual"] = self.residual.to_dict()
+        if self.family != "gaussian":
+            out |= {name: getattr(self, name) for name in ("family", "link", "agq", "dispersion")}
         return out

@@ -20,7 +20,7 @@ def describe_fit(result: MixedResult) -> str:
     method = "REML" if result.reml else "ML"
     clusters = ", ".join(f"{name} {count}" for name, count in result.n_clusters.items())
     head = [
-        f"Linear mixed model by {method}: {result.verdict}",
+        f"{_kind(result, method)}: {result.verdict}",
         f"  {result.formula}",
         f"  rows {result.n_obs}, clusters: {clusters}",
     ]
@@ -31,13 +31,23 @@ def describe_fit(result: MixedResult) -> str:
         f"  {name} {result.criterion:.4f}, log-likelihood {result.log_likelihood:.4f}, AIC {result.aic:.2f}, "
         f"BIC {result.bic:.2f}"
     )
+    if result.dispersion is not None:
+        head.append(f"  theta {_number(result.dispersion)} (variance mu + mu^2 / theta)")
     return "\n".join([*head, "", "Fixed effects", *_fixed(result), "", *_random(result),
                       *_residual(result), "Checks", *_checks(result)])  # fmt: skip
 
 
+def _kind(result: MixedResult, method: str) -> str:
+    if result.family == "gaussian":
+        return f"Linear mixed model by {method}"
+    how = "Laplace's method" if result.agq == 1 else f"quadrature with {result.agq} points"
+    return f"Mixed model, {result.family} with {result.link} link, by {how}"
+
+
 def _fixed(result: MixedResult) -> list[str]:
     level = f"{100 * result.ci_level:g}%"
-    rows = [["term", "estimate", "std_error", "df", "t", "p", f"{level} low", f"{level} high"]]
+    statistic = "t" if result.family == "gaussian" else "z"
+    rows = [["term", "estimate", "std_error", "df", statistic, "p", f"{level} low", f"{level} high"]]
     rows += [
         [f.term, _number(f.estimate), _number(f.std_error), _number(f.df, 4), _number(f.statistic, 4),
          _p_value(f.p_value), _number(f.conf_low), _number(f.conf_high)]

@@ -94,9 +94,12 @@ class Design:
 
 
 def build_design(
-    formula: Formula, frame: pd.DataFrame, *, weights: str | None, also: tuple[str, ...] = ()
+    formula: Formula, frame: pd.DataFrame, *, weights: str | None, also: tuple[str, ...] = (),
+    residual: bool = True,
 ) -> Design:
     """Return the arrays of a model; rows that lack one of the columns ``also`` are left out as well.
+
+    Without a ``residual`` (counts) random effects may be as many as the rows.
 
     Raises
     ------
@@ -127,6 +130,8 @@ def build_design(
     if X.shape[1] == 0:
         raise UsageError("The fixed part is empty; keep the intercept: y ~ 1 + (1 | cluster).")
     levels = _random_parts(formula, sides, columns, frame)
+    if residual:
+        _refuse_as_many(levels, n)
     return Design(
         y=y, X=X, names=tuple(unquote(name, formula.quoted) for name in names), owner=tuple(owner),
         terms=tuple(":".join(unquote(f, formula.quoted) for f in term) for term in fixed.factors),
@@ -284,13 +289,17 @@ def _random_part(
             f"The effect {twice[0]} of '{clusters.name}' stands in two random terms, so its variance is not "
             f"identified. Write (0 + x | {clusters.name}) for a slope beside (1 | {clusters.name})."
         )
-    if clusters.size * len(names) >= n:
-        raise ModelError(
-            f"'{clusters.name}' has {clusters.size} clusters with {len(names)} random "
-            "effect(s) each, as many as "
-            f"the {n} rows in use, so they cannot be told from the residual. Drop the term or its slope."
-        )
     return RandomPart(
         clusters=clusters, Z=np.concatenate(matrices, axis=1), names=tuple(names), blocks=tuple(blocks),
         terms=tuple(terms),
     )  # fmt: skip
+
+
+def _refuse_as_many(levels: list[RandomPart], n: int) -> None:
+    for level in levels:
+        if level.clusters.size * len(level.names) >= n:
+            raise ModelError(
+                f"'{level.clusters.name}' has {level.clusters.size} clusters with {len(level.names)} random "
+                f"effect(s) each, as many as the {n} rows in use, so they cannot be told from the residual. "
+                "Drop the term or its slope."
+            )

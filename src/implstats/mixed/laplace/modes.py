@@ -1,0 +1,116 @@
+"""The mode of the random effects given the parameters, by Newton's method on all clusters at once.
+
+    h(v) = -sum_i l(e_i) + v'v / 2,    e = X b + offset + Z Lambda v
+
+is strictly convex, and a sum over top clusters that do not share an effect: a step that does not lower a top
+cluster's h is halved there only. The error of a step is of the order of its square, so that a step below
+SMALL is the last one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from implstats.mixed.laplace.eliminate import Factor, factorise, solve
+from implstats.mixed.laplace.families import Family, Rows
+from implstats.mixed.laplace.nested import Nested
+
+SMALL = 1e-7  # largest change of a linear predictor or an effect; its square is below rounding
+LIMIT = 100
+HALVINGS = 30
+
+
+@dataclass(frozen=True, slots=True)
+class Mode:
+    """The mode v by level (q_l, n_l) and along paths (Q, n_1), the linear predictor, the rows' derivatives,
+    the clusters' sums of w U U (pairs, n_1) and the factor of the Hessian there."""
+
+    v: list[np.ndarray]
+    path: np.ndarray
+    eta: np.ndarray
+    rows: Rows
+    S: np.ndarray
+    factor: Factor
+
+
+def find_mode(
+    family: Family, nested: Nested, fixed: np.ndarray, extra: np.ndarray, F: np.ndarray,
+    start: Sequence[np.ndarray],
+) -> Mode | None:  # fmt: skip
+    """Return the mode, or None where it cannot be computed.
+
+    Parameters
+    ----------
+    fixed : ndarray, (n,)
+        Linear predictor without random effects.
+    F : ndarray, (B, Q)
+    start : sequence of ndarray, (q_l, n_l)
+    """
+    v = list(start)
+    path, eta, rows = _at(family, nested, fixed, extra, F, v)
+    height = _heights(nested, rows, v)
+    if not np.all(np.isfinite(height)):
+        v = [np.zeros_like(x) for x in v]
+        path, eta, rows = _at(family, nested, fixed, extra, F, v)
+        height = _heights(nested, rows, v)
+    for _ in range(LIMIT):
+        S = nested.sums(rows.weight * nested.products)
+        factor = factorise(S, F, nested)
+        step = solve(factor, F.T @ nested.sums(rows.score * nested.U), [-x for x in v], nested)
+        if not all(np.all(np.isfinite(s)) for s in step):
+            return None
+        largest = max(float(np.abs(s).max()) for s in step)
+        largest = max(largest, float(np.abs(F @ nested.path(step)).max()))
+        if largest < SMALL * SMALL:
+            return Mode(v, path, eta, rows, S, factor)
+        trial = [x + s for x, s in zip(v, step, strict=True)]
+        path, eta, rows = _at(family, nested, fixed, extra, F, trial)
+        if largest < SMALL:
+            S = nested.sums(rows.weight * nested.products)
+            return Mode(trial, path, eta, rows, S, factorise(S, F, nested))
+        found = _heights(nested, rows, trial)
+        if not np.all(found <= height + 1e-12 * np.abs(height)):
+            trial, path, eta, rows, found = _halved(family, nested, fixed, extra, F, v, step, height)
+        v, height = trial, found
+    return None
+
+
+def _at(
+    family: Family, nested: Nested, fixed: np.ndarray, extra: np.ndarray, F: np.ndarray,
+    v: Sequence[np.ndarray],
+) -> tuple[np.ndarray, np.ndarray, Rows]:  # fmt: skip
+    path = nested.path(v)
+    eta = fixed + nested.random_part(F @ path)
+    return path, eta, family.rows(eta, extra)
+
+
+def _heights(nested: Nested, rows: Rows, v: Sequence[np.ndarray]) -> np.ndarray:
+    """Return h of each top cluster, (n_L,)."""
+    total = np.zeros(0)
+    for level, x in enumerate(v):
+        own = 0.5 * np.sum(x * x, axis=0)
+        total = own if level == 0 else own + np.add.reduceat(total, nested.child_starts[level - 1])
+    return total - np.add.reduceat(rows.value, nested.top_starts)
+
+
+def _halved(
+    family: Family, nested: Nested, fixed: np.ndarray, extra: np.ndarray, F: np.ndarray,
+    v: Sequence[np.ndarray], step: Sequence[np.ndarray], height: np.ndarray,
+) -> tuple[list[np.ndarray], np.ndarray, np.ndarray, Rows, np.ndarray]:  # fmt: skip
+    """Return the step with its length halved in each top cluster until h falls there."""
+    length = np.ones(nested.sizes[-1])
+    for _ in range(HALVINGS):
+        lengths = [length]
+        for parent in reversed(nested.parent):
+            lengths.insert(0, lengths[0][parent])
+        trial = [x + size * s for x, s, size in zip(v, step, lengths, strict=True)]
+        path, eta, rows = _at(family, nested, fixed, extra, F, trial)
+        found = _heights(nested, rows, trial)
+        worse = ~(found <= height + 1e-12 * np.abs(height))
+        if not worse.any():
+            break
+        length[worse] *= 0.5
+    return trial, path, eta, rows, found

@@ -1,0 +1,160 @@
+"""Quasi-Newton search on the exact gradient, within a trust region, with the Hessian by differences at the
+end.
+
+The Hessian is differenced from the gradient at the start (P gradients) and kept up to date by symmetric
+rank-one updates, which, unlike BFGS, may show negative curvature. Where it promises no further decrease it
+is differenced anew, centrally; only then may the search stop. So gradient and curvature are known at the
+optimum, and standard errors come from that Hessian. A step is taken in the Hessian's own axes with absolute
+eigenvalues, so that saddles are left (as in `gaussian.optimise`).
+Reference: Nocedal & Wright (2006), Numerical Optimization, 2nd ed., sections 4.1, 6.2 and 8.1.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from implstats.mixed.laplace.criterion import Evaluation, Problem
+
+SMALL_DECREASE = 1e-8  # deviance units; one more Newton step squares it
+NEGATIVE = 1e-6  # an eigenvalue below minus this share of the largest is negative curvature
+NEARLY_FLAT = 1e-3  # deviance units: negative curvature here is a saddle
+STEP = 2e-4  # of central differences: truncation and rounding both near 1e-8 of the curvature
+LIMIT = 200
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Search:
+    """Where a search ended.
+
+    Attributes
+    ----------
+    at : Evaluation
+    hessian : ndarray, (P, P)
+        Of -2 log L, central differences of the exact gradient.
+    iterations, evaluations : int
+    decrement : float
+        Decrease that Newton's step still promises, deviance units.
+    smallest_curvature : float
+        Smallest eigenvalue of the Hessian, as a share of the largest.
+    saddle : bool
+        Whether a point with hardly any slope but negative curvature was met.
+    """
+
+    at: Evaluation
+    hessian: np.ndarray
+    iterations: int
+    evaluations: int
+    decrement: float
+    smallest_curvature: float
+    saddle: bool
+
+    @property
+    def flat(self) -> bool:
+        """Gradient zero and curvature not negative."""
+        return self.decrement < 1e-7 and self.smallest_curvature > -1e-5
+
+
+def difference_hessian(problem: Problem, at: Evaluation, *, central: bool) -> np.ndarray | None:
+    """Return the Hessian in psi, (P, P), from differences of the gradient; None where one does not exist."""
+    columns = []
+    for unit in np.eye(problem.size) * STEP:
+        up = problem(at.psi + unit, at)
+        down = problem(at.psi - unit, at) if central else at
+        if up is None or down is None:
+            return None
+        columns.append((up.gradient - down.gradient) / ((2.0 if central else 1.0) * STEP))
+    full = np.array(columns)
+    return 0.5 * (full + full.T)
+
+
+def minimise(problem: Problem, psi: np.ndarray) -> Search | None:
+    """Return the minimum reached from psi, or None if the criterion does not exist there."""
+    at = problem(psi)
+    hessian = None if at is None else difference_hessian(problem, at, central=False)
+    if at is None or hessian is None:
+        return None
+    radius, saddle, exact = 1.0, False, False
+    evaluations, iterations = 1 + problem.size, 0
+    while iterations < LIMIT:
+        iterations += 1
+        step, decrement, negative, _ = newton_step(hessian, at.gradient)
+        if decrement < SMALL_DECREASE and not exact:
+            found = difference_hessian(problem, at, central=True)
+            evaluations += 2 * problem.size
+            if found is None:
+                return None
+            hessian, exact = found, True
+            step, decrement, negative, _ = newton_step(hessian, at.gradient)
+        saddle = saddle or (exact and negative and decrement < NEARLY_FLAT)
+        if decrement < SMALL_DECREASE and not negative:
+            break
+        length = float(np.linalg.norm(step))
+        if length > radius:
+            step = step * (radius / length)
+        trial = problem(at.psi + step, at)
+        evaluations += 1
+        promised = -(at.gradient @ step + 0.5 * step @ hessian @ step)
+        gain = -np.inf if trial is None else at.value - trial.value
+        if trial is not None:
+            hessian, exact = _rank_one(hessian, step, trial.gradient - at.gradient), False
+        if trial is not None and gain > -1e-12 * abs(at.value) and (gain > 0 or decrement < 1e-6):
+            if gain > 0.75 * promised and length >= radius:
+                radius *= 2.0
+            elif gain < 0.25 * promised:
+                radius = max(0.5 * min(radius, length), 1e-8)
+            at = trial
+        else:
+            radius = 0.25 * min(radius, length)
+            if radius < 1e-10:
+                break
+    return _finished(problem, at, hessian, exact, iterations, evaluations, saddle)
+
+
+def _finished(
+    problem: Problem, at: Evaluation, hessian: np.ndarray, exact: bool, iterations: int, evaluations: int,
+    saddle: bool,
+) -> Search | None:  # fmt: skip
+    if not exact:
+        found = difference_hessian(problem, at, central=True)
+        evaluations += 2 * problem.size
+        if found is None:
+            return None
+        hessian = found
+    step, decrement, negative, share = newton_step(hessian, at.gradient)
+    if not negative and 1e-18 < decrement < 1e-4:
+        last = problem(at.psi + step, at)
+        evaluations += 1
+        if last is not None and np.linalg.norm(last.gradient) < np.linalg.norm(at.gradient):
+            at = last
+            _, decrement, _, share = newton_step(hessian, at.gradient)
+    return Search(
+        at=at, hessian=hessian, iterations=iterations, evaluations=evaluations, decrement=decrement,
+        smallest_curvature=share, saddle=saddle,
+    )  # fmt: skip
+
+
+def newton_step(hessian: np.ndarray, gradient: np.ndarray) -> tuple[np.ndarray, float, bool, float]:
+    """Return the step, the promised decrease, whether curvature is negative, the smallest eigenvalue's
+    share."""
+    w, U = np.linalg.eigh(hessian)
+    largest = max(float(np.abs(w).max()), 1e-300)
+    along = U.T @ gradient
+    size = np.maximum(np.abs(w), 1e-9 * largest)
+    move = -along / size
+    negative = bool(w[0] < -NEGATIVE * largest)
+    decrement = float(np.sum(along**2 / size))
+    if negative and decrement < SMALL_DECREASE:
+        stuck = (w < -NEGATIVE * largest) & (np.abs(move) < 0.1)
+        move = np.where(stuck, 0.1, move)
+    return U @ move, decrement, negative, float(w[0] / largest)
+
+
+def _rank_one(hessian: np.ndarray, step: np.ndarray, change: np.ndarray) -> np.ndarray:
+    """Return the Hessian that explains the last change of the gradient (symmetric rank-one)."""
+    rest = change - hessian @ step
+    by = float(rest @ step)
+    if abs(by) <= 1e-8 * float(np.linalg.norm(rest) * np.linalg.norm(step)):
+        return hessian
+    return hessian + np.outer(rest, rest) / by
