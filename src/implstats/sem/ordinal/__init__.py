@@ -1,0 +1,1 @@
+"""Ordered answers as cut normal variables: thresholds, polychoric and polyserial correlations."""
