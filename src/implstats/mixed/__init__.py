@@ -13,6 +13,8 @@ from implstats.mixed.fit import fit
 from implstats.mixed.inference.contrasts import Contrast, Contrasts, FTest, FTests, contrast, f_tests
 from implstats.mixed.inference.likelihood_ratio import ComparedModel, Comparison, compare
 from implstats.mixed.inference.random_tests import RandomTest, RandomTests, random_tests
+from implstats.mixed.resampling.records import Refits
+from implstats.mixed.resampling.refit import refit
 from implstats.mixed.results import FixedEffect, LevelModes, MixedResult, Optimiser, RandomEffect
 
 __all__ = [
@@ -35,6 +37,7 @@ __all__ = [
     "RandomEffect",
     "RandomTest",
     "RandomTests",
+    "Refits",
     "compare",
     "conditional_modes",
     "contrast",
@@ -45,4 +48,5 @@ __all__ = [
     "r2",
     "r2_by_level",
     "random_tests",
+    "refit",
 ]

@@ -1,0 +1,1 @@
+"""What would other samples have given: refits, bootstrap, wild bootstrap, permutation."""
