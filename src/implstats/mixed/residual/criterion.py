@@ -1,7 +1,7 @@
 """The profiled criterion with a residual structure.
 
 The criterion is that of `gaussian.criterion` with V = sum over levels + R(psi) in place of I; s2 is the
-residual variance of the first wave. Only the way from theta to g differs: psi is not quadratic in its theta.
+residual variance of the leading wave. Only the way from theta to g differs: psi is not quadratic in theta.
 """
 
 from __future__ import annotations

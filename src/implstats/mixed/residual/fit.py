@@ -27,7 +27,7 @@ from implstats.mixed.residual.eliminate import Patterns
 from implstats.mixed.residual.patterns import Persons, place, pool_persons
 from implstats.mixed.residual.persons import Waves, refuse_unidentified, with_persons
 from implstats.mixed.residual.refusal import NoSums
-from implstats.mixed.residual.result import ResidualResult, residual_result
+from implstats.mixed.residual.result import ResidualResult, relative_covariance, residual_result
 from implstats.mixed.residual.shape import ResidualShape
 from implstats.mixed.residual.structure import Structure
 from implstats.mixed.residual.term import ResidualTerm
@@ -40,6 +40,8 @@ if TYPE_CHECKING:
 STARTS = ((0.7, 0.5), (0.1, 0.7), (1.5, -0.2))  # relative SDs of the random effects, rho
 ANOTHER_START = (2.0, 0.3)
 NEARLY_SINGULAR = 1e-6  # smallest eigenvalue of the residuals' correlation matrix
+FAR_APART = 1e3  # largest over smallest residual SD
+SMALL_LEAD = 100.0  # variance ratio to the leading wave beyond which another wave should lead
 SAME_CRITERION = 1e-6
 
 
@@ -50,36 +52,36 @@ def fit_residual(
     """Return the fit of a design with a residual structure; options as in :func:`implstats.mixed.fit`."""
     design, waves = with_persons(design, data, term)
     scaled = standardise(design)
-    persons, problem = set_up_residual(design, scaled, waves, term, reml=reml)
-    wanted, found = distinct_parameters(problem)
-    refuse_unidentified(term, design.levels, problem.shape.structure, wanted=wanted, found=found)
-    optimum = find_optimum(problem, also=[start_at(problem, *where) for where in STARTS])
-    optimum = _with_linear_parts(problem, optimum)
+    persons, problem, optimum = _search(design, scaled, waves, term, reml=reml)
     checks = [*_optimum_checks(optimum, design, scaled), *data_checks(design, scaled)]
     if optimum is None or not optimum.verified:
         return failed(read.text, design, scaled, reml=reml, ci_level=ci_level, checks=checks)
     at = optimum.search.at
-    inference = infer(problem, at, design, scaled, df=df, boundary=bool(optimum.boundary))
-    terms = tuple(design.names[j] for j in scaled.kept)
-    fixed = t_tests(terms, scaled.M @ (scaled.scale * at.beta + scaled.shift), inference, ci_level=ci_level)
     structure = residual_result(
         problem, at, text=term.text, wave=term.wave, person=design.levels[0].clusters.name,
         labels=waves.labels, n_obs=tuple(int(v) for v in np.bincount(waves.codes)), scale=scaled.scale,
         ci_level=ci_level,
     )  # fmt: skip
-    checks += [inference.check, _residual_check(structure)]
+    edge = _residual_check(structure)
+    boundary = bool(optimum.boundary) or edge.status != "ok"
+    if boundary and not optimum.boundary:
+        checks = [check for check in checks if check.name != "boundary"]
+    inference = infer(problem, at, design, scaled, df=df, boundary=boundary)
+    terms = tuple(design.names[j] for j in scaled.kept)
+    fixed = t_tests(terms, scaled.M @ (scaled.scale * at.beta + scaled.shift), inference, ci_level=ci_level)
+    checks += [inference.check, edge]
     if second_opinion:
         checks.append(_another_start(problem, optimum))
     criterion = at.value + (scaled.constant_reml if reml else scaled.constant_ml)
     k = len(terms) + problem.shape.size + 1
-    s2 = at.sigma2 * scaled.scale**2
     return MixedResult(
-        verdict=verdict_of(checks), converged=True, admissible=bool(np.isfinite(criterion) and s2 > 0.0),
-        boundary=bool(optimum.boundary), reason="", n_obs=len(design.y), n_clusters=counts(design),
+        verdict=verdict_of(checks), converged=True, admissible=bool(np.isfinite(criterion)),
+        boundary=boundary, reason="", n_obs=len(design.y), n_clusters=counts(design),
         log_likelihood=-0.5 * criterion, criterion=criterion, aic=criterion + 2.0 * k,
         bic=criterion + k * float(np.log(len(design.y))), fixed=fixed, model_based=fixed,
-        random=random_effects(design, scaled, optimum, s2),
-        residual_variance=None if term.kind == "un" else s2, residual=structure, checks=tuple(checks),
+        random=random_effects(design, scaled, optimum, at.sigma2 * scaled.scale**2),
+        residual_variance=None if term.kind == "un" else float(structure.covariance[0, 0]),
+        residual=structure, checks=tuple(checks),
         formula=read.text, reml=reml, n_dropped=design.n_dropped, missing=dict(design.missing),
         optimiser=optimiser(optimum), covariance=inference.covariance, terms=terms,
         modes=_modes(problem, persons, design, scaled, optimum, data), ci_level=ci_level,
@@ -88,6 +90,38 @@ def fit_residual(
             optimum=optimum, df=df, residual=term,
         ),
     )  # fmt: skip
+
+
+def _search(
+    design: Design, scaled: Standardised, waves: Waves, term: ResidualTerm, *, reml: bool
+) -> tuple[Persons, ResidualProblem, Optimum | None]:
+    """Return rows, problem and optimum, led by a wave whose residual variance is not small.
+
+    A leading wave whose variance goes to zero would send all other parameters to infinity; then the search is
+    made once more with the wave that had the largest.
+    """
+    lead = 0 if term.kind == "ar1" else _widest_wave(waves, scaled.y)
+    for _ in range(2):
+        led = waves.led_by(lead)
+        persons, problem = set_up_residual(design, scaled, led, term, reml=reml)
+        wanted, found = distinct_parameters(problem)
+        refuse_unidentified(term, design.levels, problem.shape.structure, wanted=wanted, found=found)
+        optimum = find_optimum(problem, also=[start_at(problem, *where) for where in STARTS])
+        if optimum is None:
+            break
+        variances = np.diag(relative_covariance(problem, optimum.search.at))
+        if variances.max() <= SMALL_LEAD:
+            break
+        lead = waves.labels.index(led.labels[int(np.argmax(variances))])
+    return persons, problem, _with_linear_parts(problem, optimum)
+
+
+def _widest_wave(waves: Waves, y: np.ndarray) -> int:
+    """Return the wave at which y, free of the predictors, varies most."""
+    count = np.bincount(waves.codes)
+    mean = np.bincount(waves.codes, weights=y) / count
+    spread = np.bincount(waves.codes, weights=(y - mean[waves.codes]) ** 2) / count
+    return int(np.argmax(spread))
 
 
 def set_up_residual(
@@ -141,14 +175,22 @@ def _optimum_checks(optimum: Optimum | None, design: Design, scaled: Standardise
 def _residual_check(structure: ResidualResult) -> Check:
     """Return whether the residuals' correlation matrix is far from singular."""
     smallest = float(np.linalg.eigvalsh(structure.correlation)[0])
-    if smallest > NEARLY_SINGULAR and max(structure.sd) < 1e4 * min(structure.sd):
+    narrow = [
+        w for w, sd in zip(structure.waves, structure.sd, strict=True) if sd * FAR_APART < max(structure.sd)
+    ]
+    if smallest > NEARLY_SINGULAR and not narrow:
         return Check(
-            name="residual", status="ok", message=f"The residuals of {structure.text} are far from collinear."
-        )
+            name="residual", status="ok",
+            message=f"The residuals of {structure.text} vary at every wave and are not collinear over waves.",
+        )  # fmt: skip
+    found = (
+        f"The residual variance at {structure.wave} {', '.join(narrow)} is estimated as zero"
+        if narrow else f"The residuals of {structure.text} are estimated as collinear over waves"
+    )  # fmt: skip
     return Check(
         name="residual", status="warn",
-        message=f"The residuals of {structure.text} are nearly collinear over waves, or have almost no "
-        "variance at one of them. Take a simpler structure.",
+        message=f"{found}: the structure and the random effects hold more than these waves can tell apart. "
+        "The fixed effects hold; take a simpler structure or drop a random slope.",
     )  # fmt: skip
 
 

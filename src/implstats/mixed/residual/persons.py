@@ -42,6 +42,19 @@ class Waves:
     labels: tuple[str, ...]
     numbers: tuple[int, ...]
 
+    def led_by(self, lead: int) -> Waves:
+        """Return the same waves with wave ``lead`` as number zero and the others after it in their order.
+
+        >>> Waves(codes=np.array([0, 1, 2]), labels=("a", "b", "c"), numbers=(0, 1, 2)).led_by(1)
+        Waves(codes=array([1, 0, 2]), labels=('b', 'a', 'c'), numbers=(1, 0, 2))
+        """
+        order = [lead, *(k for k in range(len(self.labels)) if k != lead)]
+        place = np.argsort(order)
+        return Waves(
+            codes=place[self.codes], labels=tuple(self.labels[k] for k in order),
+            numbers=tuple(self.numbers[k] for k in order),
+        )  # fmt: skip
+
 
 def read_waves(term: ResidualTerm, series: pd.Series) -> Waves:
     """Return the waves of a column without missing values.

@@ -7,7 +7,7 @@ that variance at zero.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -15,6 +15,8 @@ from scipy.special import ndtri
 
 from implstats.mixed.gaussian.criterion import Evaluation
 from implstats.mixed.residual.criterion import ResidualProblem
+
+USELESS = 20.0  # standard error of a log SD or of atanh(rho) beyond which an interval has no end
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,8 +104,15 @@ def spread(problem: ResidualProblem, at: Evaluation) -> Spread:
     )  # fmt: skip
 
 
+def relative_covariance(problem: ResidualProblem, at: Evaluation) -> np.ndarray:
+    """Return R at the estimate, (W, W), the leading wave first."""
+    structure = problem.shape.structure
+    return structure.matrix(structure.psi(at.theta[problem.shape.residual])[0])[0]
+
+
 def _root(variance: np.ndarray) -> np.ndarray:
-    return np.sqrt(np.where(variance > 0.0, variance, np.nan))
+    """Return standard errors; NaN where they say nothing (a variance that runs off to zero)."""
+    return np.sqrt(np.where((variance > 0.0) & (variance < USELESS**2), variance, np.nan))
 
 
 def _asymptotic(problem: ResidualProblem, at: Evaluation) -> np.ndarray:
@@ -125,11 +134,16 @@ def residual_result(
     problem: ResidualProblem, at: Evaluation, *, text: str, wave: str, person: str, labels: tuple[str, ...],
     n_obs: tuple[int, ...], scale: float, ci_level: float,
 ) -> ResidualResult:  # fmt: skip
-    """Return the record; ``scale`` turns the units of the fit into the outcome's."""
+    """Return the record, waves in ascending order.
+
+    ``scale`` turns the units of the fit into the outcome's; ``labels`` and ``n_obs`` are in ascending order.
+    """
     structure = problem.shape.structure
+    order = np.argsort(structure.waves)
     found = spread(problem, at)
+    found = replace(found, log_sd=found.log_sd[order], log_sd_error=found.log_sd_error[order])
     z = float(ndtri(0.5 + 0.5 * ci_level))
-    R = structure.matrix(structure.psi(at.theta[problem.shape.residual])[0])[0]
+    R = relative_covariance(problem, at)[np.ix_(order, order)]
     sd = scale * np.exp(found.log_sd)
     low, high = (scale * np.exp(found.log_sd + side * z * found.log_sd_error) for side in (-1.0, 1.0))
     root = np.sqrt(np.diag(R))

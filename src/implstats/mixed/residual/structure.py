@@ -1,7 +1,9 @@
 """Covariance matrices over waves, their parameters and derivatives.
 
-R(psi), (W, W), is relative to s2 and has first element one: s2 is the residual variance of the first wave.
-With D the distances between waves (whole numbers), d variance ratios and s SD ratios to the first wave:
+R(psi), (W, W), is relative to s2 and has first element one: s2 is the residual variance of the leading wave.
+A fit puts a wave of large variance there (not always the first in time), so that a variance of zero at
+another wave is a finite point. With D the distances between waves (whole numbers), d variance ratios and s
+SD ratios to that wave:
 
     ident      R = diag(d)                psi = d_2 .. d_W                      theta = log(d) / 2
     ar1        R_ab = rho^D_ab            psi = rho                             theta = atanh(rho)
@@ -32,7 +34,7 @@ class Structure:
     ----------
     kind : {"ar1", "ident", "ar1ident", "un"}
     waves : tuple of int, (W,)
-        Wave numbers in ascending order; categories are numbered 0 to W - 1.
+        Wave numbers, the leading wave first; categories are numbered 0 to W - 1.
     """
 
     kind: str
