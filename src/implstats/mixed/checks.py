@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from itertools import combinations
+
 import numpy as np
 
 from implstats.mixed.design.build import Design
+from implstats.mixed.design.clusters import crossed_words, nested
 from implstats.mixed.design.standardise import Standardised
 from implstats.mixed.gaussian.boundary import Optimum
 from implstats.results import Check
@@ -98,7 +101,17 @@ def data_checks(design: Design, scaled: Standardised) -> list[Check]:
         _missing_rows(design),
         _few_clusters(design),
         _clusters_of_one(design),
+        *_crossed(design),
     ]
+
+
+def _crossed(design: Design) -> list[Check]:
+    """Return which levels are crossed: ids that start anew in each upper cluster look the same."""
+    levels = [level.clusters for level in design.levels]
+    found = [crossed_words(a, b) for a, b in combinations(levels, 2) if not nested(a, b)]
+    if not found:
+        return []
+    return [Check(name="crossed", status="info", message=" ".join(["Crossed levels were fitted.", *found]))]
 
 
 def _collinear(design: Design, scaled: Standardised) -> Check:

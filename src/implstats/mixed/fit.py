@@ -115,7 +115,7 @@ def fit(
             formula, data, residual, reml=reml, df=df, ci_level=ci_level, second_opinion=second_opinion
         )
     read = read_formula(formula)
-    design = build_design(read, data, weights=weights)
+    design = build_design(read, data, weights=weights, crossed=True)
     return fit_gaussian(
         read, design, data, reml=reml, df=df, robust=robust, ci_level=ci_level, second_opinion=second_opinion
     )

@@ -57,7 +57,7 @@ def second_opinion_check(
 
 
 def _statsmodels_has(design: Design) -> bool:
-    if design.weights is not None or len(design.y) > LARGEST or len(design.levels) > 2:
+    if design.crossed or design.weights is not None or len(design.y) > LARGEST or len(design.levels) > 2:
         return False
     top, lower = design.levels[-1], design.levels[:-1]
     return len(top.blocks) == 1 and all(level.names == ("(Intercept)",) for level in lower)

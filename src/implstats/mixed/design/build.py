@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from implstats.errors import DataError, ModelError, ProblemsError, UsageError, did_you_mean
-from implstats.mixed.design.clusters import Clusters, ancestors, number_clusters, order_levels
+from implstats.mixed.design.clusters import Clusters, NotNested, ancestors, number_clusters, order_levels
 from implstats.mixed.design.coding import code_terms
 from implstats.mixed.design.expressions import Categories, Column, Numeric, evaluate, names_in, parse, unquote
 from implstats.mixed.design.formula import Bar, Formula
@@ -66,7 +66,7 @@ class Design:
     levels : tuple of RandomPart
         Lowest level first.
     parents : list of list of ndarray
-        Cluster numbers at the levels above, as `clusters.ancestors`.
+        Cluster numbers at the levels above, as `clusters.ancestors`; refuses to be read if crossed.
     weights : ndarray, (n,), or None
         Prior weights: Var(e_i) = s2 / w_i.
     n_dropped : int
@@ -92,14 +92,20 @@ class Design:
     missing: dict[str, int]
     rows: np.ndarray
 
+    @property
+    def crossed(self) -> bool:
+        """Whether a level is not nested in the next."""
+        return isinstance(self.parents, NotNested)
+
 
 def build_design(
     formula: Formula, frame: pd.DataFrame, *, weights: str | None, also: tuple[str, ...] = (),
-    residual: bool = True,
-) -> Design:
+    residual: bool = True, crossed: bool = False,
+) -> Design:  # fmt: skip
     """Return the arrays of a model; rows that lack one of the columns ``also`` are left out as well.
 
-    Without a ``residual`` (counts) random effects may be as many as the rows.
+    Without a ``residual`` (counts) random effects may be as many as the rows. Crossed levels are refused
+    unless ``crossed``.
 
     Raises
     ------
@@ -129,7 +135,7 @@ def build_design(
     X, names, owner = code_terms(fixed, columns, n=n)
     if X.shape[1] == 0:
         raise UsageError("The fixed part is empty; keep the intercept: y ~ 1 + (1 | cluster).")
-    levels = _random_parts(formula, sides, columns, frame)
+    levels = _random_parts(formula, sides, columns, frame, crossed=crossed)
     if residual:
         _refuse_as_many(levels, n)
     return Design(
@@ -235,7 +241,7 @@ def _weights(frame: pd.DataFrame, weights: str | None, problems: list[str]) -> n
 
 
 def _random_parts(
-    formula: Formula, sides: list[Terms], columns: dict[str, Column], frame: pd.DataFrame
+    formula: Formula, sides: list[Terms], columns: dict[str, Column], frame: pd.DataFrame, *, crossed: bool
 ) -> list[RandomPart]:
     """Return the random effects of each level, lowest first; bars with the same clusters are one level."""
     found: dict[frozenset[str], list[tuple[Bar, Terms]]] = {}
@@ -255,7 +261,8 @@ def _random_parts(
         clusters.append(level)
         numbered[level.name] = bars
     return [
-        _random_part(level, numbered[level.name], columns, len(frame)) for level in order_levels(clusters)
+        _random_part(level, numbered[level.name], columns, len(frame))
+        for level in order_levels(clusters, crossed=crossed)
     ]
 
 

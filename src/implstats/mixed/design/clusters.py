@@ -1,15 +1,16 @@
 """Grouping factors: numbering clusters and finding which level lies within which.
 
 A level is nested in another if each of its clusters lies in one cluster of the other. Levels are ordered by
-nesting, lowest (most clusters) first. Clusters are numbered by their ids in sorted order.
+their number of clusters, most first, which orders nested levels from the lowest up; levels of which one is
+not nested in the next are crossed. Clusters are numbered by their ids in sorted order.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import pairwise
-from typing import TYPE_CHECKING
+from itertools import combinations, pairwise
+from typing import TYPE_CHECKING, NoReturn
 
 import numpy as np
 
@@ -73,35 +74,58 @@ def _codes(series: pd.Series) -> tuple[np.ndarray, int]:
     return codes.astype(np.int64), len(ids)
 
 
-def order_levels(clusters: Sequence[Clusters]) -> list[Clusters]:
-    """Return levels lowest first.
+class NotNested(list[list[np.ndarray]]):
+    """In place of the clusters above each cluster, where levels are crossed: any look at it is refused."""
+
+    def __getitem__(self, index: object) -> NoReturn:
+        raise NotSupportedError(
+            "This rests on nested levels, and this model has crossed ones. Enter one of the crossed factors "
+            "as fixed categories, factor(...), for it."
+        )
+
+    def __iter__(self) -> NoReturn:
+        self[0]
+
+
+def order_levels(clusters: Sequence[Clusters], *, crossed: bool = False) -> list[Clusters]:
+    """Return levels lowest first: most clusters first; crossed levels only if ``crossed``.
 
     Raises
     ------
     NotSupportedError
-        If two grouping factors are crossed.
+        If two grouping factors are crossed and may not be.
     DataError
         If two grouping factors form the same clusters.
     """
     levels = sorted(clusters, key=lambda level: -level.size)
-    for lower, upper in pairwise(levels):
-        split = int(np.sum(_parents(lower, upper)[lower.codes] != upper.codes))
-        if split:
-            parts = len(np.unique(lower.codes * upper.size + upper.codes))
-            raise NotSupportedError(
-                f"The clusters '{lower.name}' ({lower.size}) are not nested in "
-                f"'{upper.name}' ({upper.size}): "
-                f"together they form {parts} combinations. If '{lower.name}' ids start anew in each "
-                f"'{upper.name}', write (1 | {upper.name}/{lower.name}). Crossed factors "
-                "are not fitted in this "
-                f"version: enter one of them as fixed categories, factor({upper.name}), instead."
-            )
-        if lower.size == upper.size:
+    for lower, upper in combinations(levels, 2):
+        if lower.size == upper.size and nested(lower, upper):
             raise DataError(
                 f"'{lower.name}' and '{upper.name}' form the same {lower.size} clusters, so their variances "
                 "cannot be told apart. Drop one of the two."
             )
+    for lower, upper in pairwise(levels):
+        if not (crossed or nested(lower, upper)):
+            raise NotSupportedError(
+                f"{crossed_words(lower, upper)} Crossed factors are fitted in Gaussian models without a "
+                f"residual structure only: here enter one of them as fixed categories, factor({upper.name})."
+            )
     return levels
+
+
+def crossed_words(lower: Clusters, upper: Clusters) -> str:
+    """Return that two levels are crossed, and what to write if they should not be."""
+    parts = len(np.unique(lower.codes * upper.size + upper.codes))
+    return (
+        f"The clusters '{lower.name}' ({lower.size}) are not nested in '{upper.name}' ({upper.size}): "
+        f"together they form {parts} combinations. If '{lower.name}' ids start anew in each "
+        f"'{upper.name}', write (1 | {upper.name}/{lower.name})."
+    )
+
+
+def nested(lower: Clusters, upper: Clusters) -> bool:
+    """Return whether each cluster of ``lower`` lies in one of ``upper``."""
+    return bool(np.array_equal(_parents(lower, upper)[lower.codes], upper.codes))
 
 
 def _parents(lower: Clusters, upper: Clusters) -> np.ndarray:
@@ -110,5 +134,7 @@ def _parents(lower: Clusters, upper: Clusters) -> np.ndarray:
 
 
 def ancestors(levels: Sequence[Clusters]) -> list[list[np.ndarray]]:
-    """Return for each level the cluster numbers at every level above it."""
+    """Return for each level the cluster numbers at every level above it; `NotNested` for crossed levels."""
+    if not all(nested(lower, upper) for lower, upper in pairwise(levels)):
+        return NotNested()
     return [[_parents(lower, upper) for upper in levels[i + 1 :]] for i, lower in enumerate(levels)]

@@ -6,11 +6,12 @@ optimum, verified -> covariance and df -> records in the outcome's own unit.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 
 from implstats.mixed.checks import boundary_check, data_checks, identified_check, optimum_check
+from implstats.mixed.design.bearable import require_independent_top
 from implstats.mixed.design.build import Design
 from implstats.mixed.design.formula import Formula
 from implstats.mixed.design.standardise import Standardised, standardise
@@ -18,6 +19,7 @@ from implstats.mixed.fitted import Fitted
 from implstats.mixed.gaussian.boundary import Optimum, find_optimum
 from implstats.mixed.gaussian.covariance import CovarianceShape, LevelShape
 from implstats.mixed.gaussian.criterion import Problem
+from implstats.mixed.gaussian.crossed import set_up_crossed
 from implstats.mixed.gaussian.pool import pool
 from implstats.mixed.gaussian.records import counts, failed, modes, optimiser, random_effects
 from implstats.mixed.gaussian.reduce import ClusterSums, reduce_rows
@@ -47,6 +49,7 @@ def fit_gaussian(
     terms = tuple(design.names[j] for j in scaled.kept)
     model_based = fixed = t_tests(terms, estimates, inference, ci_level=ci_level)
     if robust is not None:
+        require_independent_top(design, robust)
         inference, clusters_check = infer_robust(at, design, scaled, kind=robust, df=df)
         checks.append(clusters_check)
         fixed = t_tests(terms, estimates, inference, ci_level=ci_level)
@@ -77,7 +80,9 @@ def fit_gaussian(
 
 
 def set_up(design: Design, scaled: Standardised, *, reml: bool) -> tuple[ClusterSums, Problem]:
-    """Return the sums over clusters and the function to minimise."""
+    """Return the sums over clusters (`CrossedSums` for crossed levels) and the function to minimise."""
+    if design.crossed:
+        return cast("tuple[ClusterSums, Problem]", set_up_crossed(design, scaled, reml=reml))
     levels = [level.clusters for level in design.levels]
     sums = reduce_rows(
         scaled.Z, scaled.Q, scaled.y, codes=[c.codes for c in levels], sizes=[c.size for c in levels]

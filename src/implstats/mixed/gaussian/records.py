@@ -9,6 +9,8 @@ import numpy as np
 from implstats.mixed.design.build import Design
 from implstats.mixed.design.standardise import Standardised
 from implstats.mixed.gaussian.boundary import Optimum
+from implstats.mixed.gaussian.crossed import crossed_modes
+from implstats.mixed.gaussian.crossed_sums import CrossedSums
 from implstats.mixed.gaussian.modes import conditional_modes
 from implstats.mixed.gaussian.pool import patterns
 from implstats.mixed.gaussian.reduce import ClusterSums
@@ -63,10 +65,14 @@ def _element(
 
 
 def modes(
-    design: Design, scaled: Standardised, sums: ClusterSums, optimum: Optimum, data: pd.DataFrame
-) -> tuple[LevelModes, ...]:
-    _, pattern = patterns(sums.ZZ)
-    found = conditional_modes(optimum.search.at, sums.ZW, pattern, design.parents)
+    design: Design, scaled: Standardised, sums: ClusterSums | CrossedSums, optimum: Optimum,
+    data: pd.DataFrame,
+) -> tuple[LevelModes, ...]:  # fmt: skip
+    if isinstance(sums, CrossedSums):
+        found = crossed_modes(optimum.search.at, sums)
+    else:
+        _, pattern = patterns(sums.ZZ)
+        found = conditional_modes(optimum.search.at, sums.ZW, pattern, design.parents)
     return tuple(
         LevelModes(
             cluster=part.clusters.name,

@@ -61,6 +61,8 @@ def infer(
         fallback = f"Satterthwaite's degrees of freedom have no meaning at {why}; "
         wanted = "kenward-roger" if problem.reml else "between-within"
     if wanted == "between-within":
+        if design.crossed:
+            return Inference(covariance=plain, df=none, method="none", check=_no_df(fallback))
         found = between_within_df(design, scaled.kept)
         return Inference(covariance=plain, df=found, method=wanted, check=_check_of(wanted, fewest, fallback))
     adjusted = kenward_roger(at, scaled.M, n=problem.moments.n, pairs=problem.shape.pairs)
@@ -81,6 +83,14 @@ def _check_of(method: str, fewest: int, fallback: str) -> Check:
     return Check(
         name="df_method", status="info" if fallback else "ok",
         message=fallback + ending if fallback else ending[0].upper() + ending[1:],
+    )  # fmt: skip
+
+
+def _no_df(fallback: str) -> Check:
+    return Check(
+        name="df_method", status="warn",
+        message=f"{fallback}and between-within df do not exist for crossed levels, so there are no p-values "
+        "and no intervals. Fit by REML for Kenward-Roger, which stays meaningful here.",
     )  # fmt: skip
 
 

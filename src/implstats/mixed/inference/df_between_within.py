@@ -25,7 +25,7 @@ SAME = 1e-10  # spread within a cluster, as a share of the column's, that is rou
 
 
 def between_within_df(design: Design, kept: tuple[int, ...]) -> np.ndarray:
-    """Return the df of each kept coefficient, (p,); NaN where none is left.
+    """Return the df of each kept coefficient, (p,); NaN where none is left, and for crossed levels.
 
     Parameters
     ----------
@@ -33,6 +33,8 @@ def between_within_df(design: Design, kept: tuple[int, ...]) -> np.ndarray:
     kept : tuple of int
         Columns of ``design.X`` in the model.
     """
+    if design.crossed:
+        return np.full(len(kept), np.nan)
     top_down = list(reversed(design.levels))
     sizes = [1 if design.intercept else 0, *(level.clusters.size for level in top_down), len(design.y)]
     at = np.array([_level_of(design, j) for j in kept])
