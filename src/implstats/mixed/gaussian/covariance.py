@@ -16,7 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from itertools import pairwise
 
 import numpy as np
@@ -44,12 +44,41 @@ class LevelShape:
         return np.array([r for r, _ in pairs], dtype=int), np.array([c for _, c in pairs], dtype=int)
 
     @cached_property
+    def block_indices(self) -> tuple[np.ndarray, ...]:
+        """``blocks`` as integer arrays."""
+        return tuple(np.array(block) for block in self.blocks)
+
+    @cached_property
     def basis(self) -> np.ndarray:
         """Derivative of G_l in each free entry of G_l, (R_l, q, q)."""
         rows, cols = self.entries
         out = np.zeros((len(rows), self.q, self.q))
         out[np.arange(len(rows)), rows, cols] = 1.0
         out[np.arange(len(rows)), cols, rows] = 1.0
+        return out
+
+    @cached_property
+    def triangle(self) -> tuple[np.ndarray, np.ndarray]:
+        """Row and column of each element of a whole lower triangle, (q (q + 1) / 2,)."""
+        return np.tril_indices(self.q)
+
+    @cached_property
+    def place(self) -> np.ndarray:
+        """Where each free entry stands in the whole lower triangle, (R_l,)."""
+        rows, cols = self.entries
+        return np.asarray(rows * (rows + 1) // 2 + cols)
+
+    @cached_property
+    def core(self) -> np.ndarray:
+        """The map from a symmetric H to -(G_r H G_s + G_s H G_r), lower triangles: (tri, T_l, tri)."""
+        rows, cols = self.triangle
+        s, r = np.tril_indices(len(self.basis))
+        out = np.empty((len(rows), len(r), len(rows)))
+        for k, (a, b) in enumerate(zip(rows, cols, strict=True)):
+            H = np.zeros((self.q, self.q))
+            H[a, b] = H[b, a] = 1.0
+            half = self.basis[r] @ H @ self.basis[s]
+            out[k] = -(half + half.swapaxes(1, 2))[:, rows, cols]
         return out
 
 
@@ -93,6 +122,48 @@ class CovarianceShape:
             out[where, where, where] = same * (((a == r) & (b == s)) * 1.0 + ((a == s) & (b == r)))
         return out
 
+    @cached_property
+    def bending(self) -> np.ndarray:
+        """``curvature`` with the two axes of theta joined, (R, R * R)."""
+        return self.curvature.reshape(self.size, -1)
+
+    def pairs_of(self, active: int) -> tuple[np.ndarray, np.ndarray]:
+        """Return ``pairs`` of the first ``active`` parameters."""
+        count = active * (active + 1) // 2
+        return self.pairs[0][:count], self.pairs[1][:count]
+
+    def jets(self, active: int) -> np.ndarray:
+        """Return where the derivatives in the first parameters stand among those in all."""
+        return _jets(active, self.size)
+
+    @cached_property
+    def _bases(self) -> dict[int, np.ndarray]:
+        out = {}
+        for number, (level, where) in enumerate(zip(self.levels, self.slices, strict=True)):
+            out[number] = np.zeros((where.stop, level.q, level.q))
+            out[number][where] = level.basis
+        return out
+
+    def basis(self, number: int) -> np.ndarray:
+        """Return the derivative of a level's G in all parameters up to its own, (active, q_l, q_l)."""
+        return self._bases[number]
+
+    @cached_property
+    def _elements(self) -> tuple[np.ndarray, ...]:
+        """For each level the place in (g, 0) of each element of its G, (q_l, q_l)."""
+        out = []
+        for level, where in zip(self.levels, self.slices, strict=True):
+            place = np.full((level.q, level.q), self.size)
+            rows, cols = level.entries
+            place[rows, cols] = place[cols, rows] = np.arange(where.start, where.stop)
+            out.append(place)
+        return tuple(out)
+
+    def matrices(self, g: np.ndarray) -> list[np.ndarray]:
+        """Return G_l of each level, (q_l, q_l)."""
+        padded = np.append(g, 0.0)
+        return [padded[place] for place in self._elements]
+
     def factors(self, theta: np.ndarray) -> list[np.ndarray]:
         """Return Lambda_l of each level, (q_l, q_l)."""
         out = []
@@ -111,6 +182,11 @@ class CovarianceShape:
         return np.concatenate(
             [matrix[level.entries] for level, matrix in zip(self.levels, matrices, strict=True)]
         )
+
+
+@lru_cache(maxsize=256)
+def _jets(active: int, size: int) -> np.ndarray:
+    return np.concatenate([np.arange(active + 1), 1 + size + np.arange(active * (active + 1) // 2)])
 
 
 def semidefinite_factor(G: np.ndarray) -> np.ndarray:

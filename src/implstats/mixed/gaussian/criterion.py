@@ -15,6 +15,8 @@ Reference: Bates et al. (2015), J. Stat. Softw. 67(1), equations 34 to 42.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
+from math import isfinite, log, nan, pi
 
 import numpy as np
 
@@ -79,53 +81,61 @@ class Problem:
 
     def __call__(self, theta: np.ndarray) -> Evaluation | None:
         """Return the criterion at theta, or None where it does not exist in floating point."""
-        G = [L @ L.T for L in self.shape.factors(theta)]
+        J = self.shape.jacobian(theta)
+        g = 0.5 * (J @ theta)
+        G = self.shape.matrices(g)
         with np.errstate(all="ignore"):
             parts = eliminate(self.moments, self.shape, G)
-            return _evaluate(self, theta, G, parts)
+            return _evaluate(self, theta, G, parts, g=g, J=J)
 
 
 def _evaluate(
-    problem: Problem, theta: np.ndarray, G: list[np.ndarray], parts: Eliminated
-) -> Evaluation | None:
-    N, p = parts.N, problem.moments.p
-    if not (np.isfinite(parts.logdet.value) and np.all(np.isfinite(N.value))):
-        return None
+    problem: Problem, theta: np.ndarray, G: list[np.ndarray], parts: Eliminated, *,
+    g: np.ndarray | None = None, J: np.ndarray | None = None,
+) -> Evaluation | None:  # fmt: skip
+    """Return value and derivatives once the random effects are eliminated; J is the derivative of g in theta.
+
+    With N = L L' and T_r = L^-1 N_r L^-T, all traces above are sums over elements of T_r and T_rs.
+    """
+    N, p, shape = parts.N, problem.moments.p, problem.shape
+    g = shape.pack(G) if g is None else g
+    J = shape.jacobian(theta) if J is None else J
     try:
-        root = np.linalg.cholesky(N.value[:p, :p])
+        L = np.linalg.cholesky(N.value)
     except np.linalg.LinAlgError:
         return None
-    inverse_root = np.linalg.inv(root)
-    C = inverse_root.T @ inverse_root
-    beta = C @ N.value[:p, p]
-    rss = float(N.value[p, p] - N.value[p, :p] @ beta)
-    if not rss > 0.0:
-        return None
+    last = float(L[p, p])
     nu = problem.moments.n - p if problem.reml else problem.moments.n
-    value = float(parts.logdet.value) + nu * (1.0 + np.log(2.0 * np.pi * rss / nu))
-    r, s = problem.shape.pairs
-    a = np.append(-beta, 1.0)
-    Na = N.first @ a
-    rss1 = Na @ a
-    rss2 = (N.second @ a) @ a - 2.0 * np.sum((Na[r, :p] @ C) * Na[s, :p], axis=1)
-    slope = parts.logdet.first + nu * rss1 / rss
-    bend = parts.logdet.second + nu * (rss2 / rss - rss1[r] * rss1[s] / rss**2)
+    rss = last * last
+    value = float(parts.logdet.value) + nu * (1.0 + log(2.0 * pi * rss / nu)) if rss > 0.0 else nan
     if problem.reml:
-        CN = C @ N.first[:, :p, :p]
-        value += 2.0 * float(np.sum(np.log(np.diag(root))))
-        slope = slope + np.trace(CN, axis1=1, axis2=2)
-        bend = (
-            bend
-            + np.sum(C * N.second[:, :p, :p], axis=(1, 2))
-            - np.sum(CN[r] * np.swapaxes(CN[s], 1, 2), axis=(1, 2))
-        )
-    full = np.zeros((problem.shape.size,) * 2)
-    full[r, s] = bend
-    full[s, r] = bend
-    J = problem.shape.jacobian(theta)
-    hessian = J.T @ full @ J + np.tensordot(slope, problem.shape.curvature, axes=1)
+        value += 2.0 * float(np.log(L.diagonal()[:p]).sum())
+    if not isfinite(value):
+        return None
+    inverse = np.linalg.inv(L)
+    T1 = inverse @ N.first @ inverse.T
+    T2 = inverse @ N.second @ inverse.T
+    R = shape.size
+    weight, weights = _weights(p, nu, problem.reml)
+    flat = T1.reshape(R, -1)
+    slope = parts.logdet.first + flat[:, :: p + 2] @ weight
+    r, s = shape.pairs
+    bend = np.empty((R, R))
+    bend[r, s] = bend[s, r] = parts.logdet.second + T2.reshape(len(r), -1)[:, :: p + 2] @ weight
+    bend -= (flat * weights) @ flat.T
+    root = inverse[:p, :p]
     return Evaluation(
-        theta=theta, g=problem.shape.pack(G), value=value, gradient=J.T @ slope,
-        hessian=hessian, slope=slope, bend=full, beta=beta, C=C, rss=rss, rss_slope=rss1,
+        theta=theta, g=g, value=value, gradient=slope @ J,
+        hessian=J.T @ bend @ J + (slope @ shape.bending).reshape(R, R), slope=slope, bend=bend,
+        beta=inverse[p, :p] * -last, C=root.T @ root, rss=rss, rss_slope=rss * T1[:, p, p],
         nu=nu, parts=parts, G=G,
     )  # fmt: skip
+
+
+@lru_cache(maxsize=64)
+def _weights(p: int, nu: int, reml: bool) -> tuple[np.ndarray, np.ndarray]:
+    """Return the weights of T_rs's diagonal, (p + 1,), and of the products T_r T_s, ((p + 1)^2,)."""
+    own = 1.0 if reml else 0.0
+    both = np.full((p + 1, p + 1), float(nu))
+    both[:p, :p] = own
+    return np.append(np.full(p, own), float(nu)), both.reshape(-1)

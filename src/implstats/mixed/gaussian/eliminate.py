@@ -14,19 +14,23 @@ With subscripts for derivatives in parameters r and s (G is linear in them):
     K_rs = P_s G_r P' + P G_r P_s' - K_s S_r K - K S_r K_s - K S_rs K
 
 so everything that Newton's method, Satterthwaite and Kenward-Roger need comes from one pass, without any
-difference quotient and without any matrix of the size of the data.
+difference quotient and without any matrix of the size of the data. A quantity and its derivatives are kept in
+one array, derivatives along the first axis: the value, then R first, then T = R (R + 1) / 2 second ones.
+The lowest level is in `lowest`, an upper level with one effect in `scalar`.
 References: Harville (1977), JASA 72, 320-338; Wolfinger, Tobias & Sall (1994), SIAM J. Sci. Comput. 15.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import lru_cache
+from math import isqrt
 
 import numpy as np
 
 from implstats.mixed.gaussian.covariance import CovarianceShape
+from implstats.mixed.gaussian.lowest import eliminate_lowest
 from implstats.mixed.gaussian.pool import Cells, Moments
+from implstats.mixed.gaussian.scalar import scalar_factor
 
 
 @dataclass(slots=True)
@@ -36,6 +40,11 @@ class Jet:
     value: np.ndarray
     first: np.ndarray
     second: np.ndarray
+
+
+def jet(stack: np.ndarray, R: int) -> Jet:
+    """Return the parts of a stack of value, first and second derivatives, as views."""
+    return Jet(stack[0], stack[1 : R + 1], stack[R + 1 :])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,31 +73,18 @@ class Eliminated:
     linear: Eliminated | None = None
 
 
-@lru_cache(maxsize=64)
-def lower_triangle(size: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return ``np.tril_indices(size)``, computed once."""
-    return np.tril_indices(size)
-
-
 def mul(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     """Return stacked matrix products; an inner dimension of one is an outer product, many times faster."""
     return a * b if a.shape[-1] == 1 else a @ b
 
 
 def _t(a: np.ndarray) -> np.ndarray:
-    return np.swapaxes(a, -1, -2)
+    return a.swapaxes(-1, -2)
 
 
 def _trace(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     """Return tr(ab) of stacked matrices."""
     return (a * _t(b)).sum(axis=(-1, -2))
-
-
-def _inverse(M: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return inverses and log-determinants of stacked matrices with positive determinants."""
-    if M.shape[-1] == 1:
-        return 1.0 / M, np.log(M[..., 0, 0])
-    return np.linalg.inv(M), np.linalg.slogdet(M)[1]
 
 
 def eliminate(moments: Moments, shape: CovarianceShape, G: list[np.ndarray]) -> Eliminated:
@@ -102,156 +98,161 @@ def eliminate(moments: Moments, shape: CovarianceShape, G: list[np.ndarray]) -> 
     G : list of ndarray, (q_l, q_l)
         Relative covariance of each level, lowest first.
     """
-    R, T = shape.size, len(shape.pairs[0])
-    p1 = moments.p + 1
-    logdet = Jet(np.zeros(()), np.zeros(R), np.zeros(T))
-    N = Jet(moments.XX.copy(), np.zeros((R, p1, p1)), np.zeros((T, p1, p1)))
+    return eliminate_above(moments, shape, G, *eliminate_lowest(moments, shape, G[0]))
+
+
+def eliminate_above(
+    moments: Moments, shape: CovarianceShape, G: list[np.ndarray], own_logdet: np.ndarray,
+    packed: np.ndarray, K: np.ndarray,
+) -> Eliminated:  # fmt: skip
+    """Return the outcome once the lowest level's own part is known.
+
+    Parameters
+    ----------
+    moments, shape, G
+        As in `eliminate`.
+    own_logdet : ndarray, (jets,)
+        log|V| of the lowest level, with derivatives in its own parameters.
+    packed : ndarray, (jets, patterns, tri)
+        Lower triangles of what stands between B' and B, with the same derivatives.
+    K : ndarray
+        The lowest level's K, as the result keeps it.
+    """
+    R, p1 = shape.size, len(moments.XX)
+    jets = 1 + R + len(shape.pairs[0])
+    at: np.ndarray | slice = slice(None) if len(packed) == jets else shape.jets(_active(len(packed)))
+    logdet, flat = np.zeros(jets), np.zeros((jets, p1 * p1))
+    logdet[at] = own_logdet
+    flat[at] = -(packed.reshape(len(packed), -1) @ moments.products)[:, moments.square]
+    N = flat.reshape(jets, p1, p1)
+    N[0] += moments.XX
     upper = [
-        Jet(A, np.zeros((len(A), R, *A.shape[1:])), np.zeros((len(A), T, *A.shape[1:])))
-        for A in moments.upper
+        _cells_off(cells, packed, A, at, jets) for cells, A in zip(moments.cells, moments.upper, strict=True)
     ]
-    factors = [_lowest(moments, shape, G[0], logdet, N, upper)]
+    factors = [K]
     for k in range(len(upper)):
         factors.append(_upper(moments, shape, k, G[k + 1], logdet, N, upper))
-    return Eliminated(logdet=logdet, N=N, K=tuple(factors), A=tuple(jet.value for jet in upper))
+    return Eliminated(
+        logdet=jet(logdet, R), N=jet(N, R), K=tuple(factors), A=tuple(stack[0] for stack in upper)
+    )
 
 
-def _lowest(
-    moments: Moments, shape: CovarianceShape, G: np.ndarray, logdet: Jet, N: Jet, upper: list[Jet]
+def _active(jets: int) -> int:
+    """Return R from 1 + R + R (R + 1) / 2."""
+    return (isqrt(8 * jets + 1) - 3) // 2
+
+
+def _cells_off(
+    cells: Cells, packed: np.ndarray, A: np.ndarray, at: np.ndarray | slice, jets: int
 ) -> np.ndarray:
-    """Eliminate the lowest level; S is data, so only G moves. Return K, (patterns, q, q)."""
-    S, G1 = moments.S, shape.levels[0].basis
-    own = len(G1)
-    r, s = (index[: own * (own + 1) // 2] for index in shape.pairs)
-    P, ld = _inverse(np.eye(len(G)) + mul(G[None], S))
-    K = mul(P, G[None])
-    A1 = mul(G1[None], S[:, None])
-    P1 = -mul(mul(P[:, None], A1), P[:, None])
-    PG = mul(P[:, None], G1[None])
-    K1 = mul(PG, _t(P)[:, None])
-    half = mul(PG[:, r], _t(P1)[:, s])
-    K2 = half + _t(half)
-    logdet.value = logdet.value + moments.count @ ld
-    logdet.first[:own] += moments.count @ _trace(P[:, None], A1)
-    logdet.second[: len(r)] += moments.count @ _trace(P1[:, s], A1[:, r])
-    low = lower_triangle(len(G))
-    packed = np.concatenate([K[:, None], K1, K2], axis=1)[:, :, low[0], low[1]]
-    _subtract_pooled(moments, packed, own, N)
-    for cells, jet in zip(moments.cells, upper, strict=True):
-        _subtract_cells(cells, packed, own, jet)
-    return K
-
-
-def _subtract_pooled(moments: Moments, packed: np.ndarray, own: int, N: Jet) -> None:
-    """Take the lowest level's sum of B'KB off N; packed: (patterns, 1 + own + pairs, tri)."""
-    weights = packed.transpose(1, 0, 2).reshape(packed.shape[1], -1)
-    flat = weights @ moments.products
-    p1 = len(N.value)
-    full = np.zeros((len(flat), p1, p1))
-    low = lower_triangle(p1)
-    full[:, low[0], low[1]] = flat
-    full[:, low[1], low[0]] = flat
-    N.value = N.value - full[0]
-    N.first[:own] -= full[1 : own + 1]
-    N.second[: len(full) - own - 1] -= full[own + 1 :]
-
-
-def _subtract_cells(cells: Cells, packed: np.ndarray, own: int, jet: Jet) -> None:
-    """Take the lowest level's B'KB off the moments of each cluster of an upper level."""
-    sums = np.add.reduceat(mul(packed[cells.pattern], cells.products), cells.starts, axis=0)
-    full = sums.reshape(len(sums), packed.shape[1], *jet.value.shape[1:])
-    jet.value = jet.value - full[:, 0]
-    jet.first[:, :own] -= full[:, 1 : own + 1]
-    jet.second[:, : full.shape[1] - own - 1] -= full[:, own + 1 :]
+    """Return an upper level's moments with the lowest level's B'KB taken off, (jets, n_l, q_l, m_l)."""
+    found = packed[:, cells.pattern]
+    if found.shape[2] == 1:
+        values = found * cells.products[:, 0]
+    else:
+        values = np.matmul(found.transpose(1, 0, 2), cells.products).transpose(1, 0, 2)
+    sums = np.add.reduceat(values, cells.starts, axis=1)
+    out = np.zeros((jets, *A.shape))
+    out[at] = -sums.reshape(len(sums), *A.shape)
+    out[0] += A
+    return out
 
 
 def _upper(
-    moments: Moments, shape: CovarianceShape, k: int, G: np.ndarray, logdet: Jet, N: Jet, upper: list[Jet]
-) -> np.ndarray:
+    moments: Moments, shape: CovarianceShape, k: int, G: np.ndarray, logdet: np.ndarray, N: np.ndarray,
+    upper: list[np.ndarray],
+) -> np.ndarray:  # fmt: skip
     """Eliminate upper level k; S and B move with the levels below. Return K, (n_l, q, q)."""
-    where = shape.slices[k + 1]
-    active, q = where.stop, len(G)
-    r, s = (index[: active * (active + 1) // 2] for index in shape.pairs)
-    jet = Jet(upper[k].value, upper[k].first[:, :active], upper[k].second[:, : len(r)])
-    S = Jet(*(part[..., :q] for part in (jet.value, jet.first, jet.second)))
-    B = Jet(*(part[..., q:] for part in (jet.value, jet.first, jet.second)))
-    G1 = np.zeros((1, active, q, q))
-    G1[0, where] = shape.levels[k + 1].basis
-    P, ld = _inverse(np.eye(q) + mul(G[None], S.value))
-    K = _factor_jet(P, G, G1, S, r, s, logdet, ld)
-    Y1 = mul(K.value[:, None], B.first) + 0.5 * mul(K.first, B.value[:, None])
-    Y2 = (
-        mul(K.value[:, None], B.second) + 0.5 * mul(K.second, B.value[:, None])
-        + mul(K.first[:, s], B.first[:, r]) + mul(K.first[:, r], B.first[:, s])
-    )  # fmt: skip
-    KB = Jet(mul(K.value, B.value), Y1, Y2)
-    KB1 = mul(K.value[:, None], B.first)
-    p1 = moments.p + 1
-    _subtract_ends(B, KB, KB1, r, s, p1, N)
+    active, q = shape.slices[k + 1].stop, len(G)
+    at: np.ndarray | slice = slice(None) if active == shape.size else shape.jets(active)
+    r, s = shape.pairs_of(active)
+    stack = upper[k][at]
+    S, B = stack[..., :q], stack[..., q:]
+    K = (
+        scalar_factor(float(G[0, 0]), S[..., 0, 0], r, s, at, logdet)[..., None, None]
+        if q == 1
+        else _factor(G, shape.basis(k + 1), S, r, s, at, logdet)
+    )
+    B0, B1 = B[0], B[1 : active + 1]
+    KB = mul(K[:1], B)
+    KB1 = KB[1 : active + 1].copy()
+    KB[0] *= 0.5
+    half = 0.5 * K[1:]
+    KB[1:] += mul(half, B0)
+    K1 = K[1 : active + 1]
+    KB[active + 1 :] += mul(K1[s], B1[r]) + mul(K1[r], B1[s])
+    _subtract_ends(B, KB, KB1, r, s, at, N)
     start = 0
     for above in range(k + 1, len(upper)):
-        width = upper[above].value.shape[1]
-        _subtract_rows(B, KB, KB1, r, s, slice(start, start + width), moments.parents[k][above], upper[above])
+        width = upper[above].shape[2]
+        rows = slice(start, start + width)
+        _subtract_rows(B, KB, KB1, r, s, at, rows, moments.parents[k][above], upper[above])
         start += width
-    return K.value
+    return K[0]
 
 
-def _factor_jet(
-    P: np.ndarray, G: np.ndarray, G1: np.ndarray, S: Jet, r: np.ndarray, s: np.ndarray, logdet: Jet,
-    ld: np.ndarray,
-) -> Jet:  # fmt: skip
-    """Return K with derivatives and add this level's part of log|V|."""
-    Pr, Gx = P[:, None], G[None, None]
-    K = mul(P, G[None])
-    Kx = K[:, None]
-    A1 = mul(G1, S.value[:, None]) + mul(Gx, S.first)
-    A2 = mul(G1[:, r], S.first[:, s]) + mul(G1[:, s], S.first[:, r]) + mul(Gx, S.second)
-    P1 = -mul(mul(Pr, A1), Pr)
-    KS1 = mul(Kx, S.first)
-    PG = mul(Pr, G1)
-    K1 = mul(PG, _t(Pr)) - mul(KS1, Kx)
-    half = mul(PG[:, r], _t(P1[:, s])) - mul(KS1[:, r], K1[:, s])
-    K2 = half + _t(half) - mul(mul(Kx, S.second), Kx)
-    active = A1.shape[1]
-    logdet.value = logdet.value + ld.sum()
-    logdet.first[:active] += _trace(Pr, A1).sum(axis=0)
-    logdet.second[: len(r)] += (_trace(P1[:, s], A1[:, r]) + _trace(Pr, A2)).sum(axis=0)
-    return Jet(K, K1, K2)
+def _factor(
+    G: np.ndarray, basis: np.ndarray, S: np.ndarray, r: np.ndarray, s: np.ndarray, at: np.ndarray | slice,
+    logdet: np.ndarray,
+) -> np.ndarray:  # fmt: skip
+    """Return K with derivatives, (jets, n_l, q, q), and add this level's part of log|V|."""
+    active = len(basis)
+    G1 = basis[:, None]
+    S0, S1, S2 = S[0], S[1 : active + 1], S[active + 1 :]
+    M = np.eye(len(G)) + G @ S0
+    P, ld = np.linalg.inv(M), np.linalg.slogdet(M)[1]
+    Pt = _t(P)
+    A1 = G1 @ S0 + G @ S1
+    A2 = G1[r] @ S1[s] + G1[s] @ S1[r] + G @ S2
+    P1 = -(P @ A1 @ P)
+    K = np.empty((len(S), *P.shape))
+    K[0] = K0 = P @ G
+    KS1 = K0 @ S1
+    PG = P @ G1
+    K[1 : active + 1] = K1 = PG @ Pt - KS1 @ K0
+    half = PG[r] @ _t(P1[s]) - KS1[r] @ K1[s]
+    K[active + 1 :] = half + _t(half) - K0 @ S2 @ K0
+    own = np.concatenate([ld.sum(keepdims=True), _trace(P, A1).sum(axis=-1),
+                          (_trace(P1[s], A1[r]) + _trace(P, A2)).sum(axis=-1)])  # fmt: skip
+    logdet[at] += own
+    return K
 
 
-def _subtract_ends(B: Jet, KB: Jet, KB1: np.ndarray, r: np.ndarray, s: np.ndarray, p1: int, N: Jet) -> None:
+def _subtract_ends(
+    B: np.ndarray, KB: np.ndarray, KB1: np.ndarray, r: np.ndarray, s: np.ndarray, at: np.ndarray | slice,
+    N: np.ndarray,
+) -> None:  # fmt: skip
     """Take the sum over clusters of B'KB and its derivatives off N."""
-    right = B.value[..., -p1:]
-    flat = right.reshape(-1, p1)
-    N.value = N.value - flat.T @ KB.value[..., -p1:].reshape(-1, p1)
-    one = np.tensordot(right, KB.first[..., -p1:], axes=([0, 1], [0, 2])).transpose(1, 0, 2)
-    N.first[: len(one)] -= one + _t(one)
-    two = np.tensordot(right, KB.second[..., -p1:], axes=([0, 1], [0, 2])).transpose(1, 0, 2)
-    cross = np.tensordot(B.first[..., -p1:], KB1[..., -p1:], axes=([0, 2], [0, 2])).transpose(0, 2, 1, 3)
-    two = two + cross[r, s]
-    N.second[: len(r)] -= two + _t(two)
+    p1 = N.shape[-1]
+    active = len(KB1)
+    right = B[0, ..., -p1:].reshape(-1, p1)
+    half = right.T @ KB[..., -p1:].reshape(len(KB), -1, p1)
+    B1 = B[1 : active + 1, ..., -p1:].reshape(active, -1, p1)
+    half[active + 1 :] += _t(B1[r]) @ KB1[..., -p1:].reshape(active, -1, p1)[s]
+    N[at] -= half + _t(half)
 
 
 def _subtract_rows(
-    B: Jet, KB: Jet, KB1: np.ndarray, r: np.ndarray, s: np.ndarray, rows: slice, parent: np.ndarray, jet: Jet
-) -> None:
+    B: np.ndarray, KB: np.ndarray, KB1: np.ndarray, r: np.ndarray, s: np.ndarray, at: np.ndarray | slice,
+    rows: slice, parent: np.ndarray, stack: np.ndarray,
+) -> None:  # fmt: skip
     """Take B'KB, rows of an upper level's Z by the columns from there on, off that level's moments."""
     cols = slice(rows.start, None)
 
     def both(left: np.ndarray, right: np.ndarray) -> np.ndarray:
         return mul(_t(left[..., rows]), right[..., cols]) + _t(mul(_t(left[..., cols]), right[..., rows]))
 
-    value = mul(_t(B.value[..., rows]), KB.value[..., cols])
-    one = both(B.value[:, None], KB.first)
-    two = both(B.value[:, None], KB.second) + both(B.first[:, r], KB1[:, s])
-    size = len(jet.value)
-    jet.value = jet.value - _sum_stack(parent, value, size)
-    jet.first[:, : one.shape[1]] -= _sum_stack(parent, one, size)
-    jet.second[:, : two.shape[1]] -= _sum_stack(parent, two, size)
+    active = len(KB1)
+    B1 = B[1 : active + 1]
+    change = both(B[0], KB)
+    change[active + 1 :] += both(B1[r], KB1[s])
+    stack[at] -= _sum_stack(parent, change, stack.shape[1])
 
 
 def _sum_stack(parent: np.ndarray, values: np.ndarray, size: int) -> np.ndarray:
-    """Return the sums of stacked arrays by parent, (size, ...)."""
-    out = np.zeros((size, *values.shape[1:]))
-    np.add.at(out, parent, values)
+    """Return the sums over clusters by parent: (jets, n, ...) to (jets, size, ...)."""
+    order = np.argsort(parent, kind="stable")
+    present, starts = np.unique(parent[order], return_index=True)
+    out = np.zeros((len(values), size, *values.shape[2:]))
+    out[:, present] = np.add.reduceat(values[:, order], starts, axis=1)
     return out

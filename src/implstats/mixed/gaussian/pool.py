@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -33,7 +34,7 @@ class Cells:
     products: np.ndarray
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Moments:
     """Everything that the criterion needs of the data.
 
@@ -63,6 +64,13 @@ class Moments:
     parents: tuple[dict[int, np.ndarray], ...]
     XX: np.ndarray
     n: int
+
+    @cached_property
+    def square(self) -> np.ndarray:
+        """Where each element of a (p + 1, p + 1) symmetric matrix stands in its lower triangle."""
+        row, col = np.indices(self.XX.shape).reshape(2, -1)
+        high, low = np.maximum(row, col), np.minimum(row, col)
+        return np.asarray(high * (high + 1) // 2 + low)
 
     @property
     def p(self) -> int:

@@ -17,14 +17,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from implstats.mixed.gaussian.eliminate import (
-    Eliminated,
-    Jet,
-    _subtract_cells,
-    _subtract_pooled,
-    _upper,
-    lower_triangle,
-)
+from implstats.mixed.gaussian.eliminate import Eliminated, eliminate_above
 from implstats.mixed.gaussian.pool import Moments
 from implstats.mixed.residual.shape import ResidualShape
 
@@ -59,24 +52,15 @@ def eliminate_residual(
 
     ``K[0]`` of the result is -W of each pattern, (patterns, W, W).
     """
-    R, T, p1 = shape.size, len(shape.pairs[0]), moments.p + 1
-    logdet = Jet(np.zeros(()), np.zeros(R), np.zeros(T))
-    N = Jet(moments.XX.copy(), np.zeros((R, p1, p1)), np.zeros((T, p1, p1)))
-    upper = [
-        Jet(A, np.zeros((len(A), R, *A.shape[1:])), np.zeros((len(A), T, *A.shape[1:])))
-        for A in moments.upper
-    ]
-    factors = [_persons(moments, patterns, shape, G[0], psi, logdet, N, upper, linear=linear)]
-    for k in range(len(upper)):
-        factors.append(_upper(moments, shape, k, G[k + 1], logdet, N, upper))
-    return Eliminated(logdet=logdet, N=N, K=tuple(factors), A=tuple(jet.value for jet in upper))
+    logdet, packed, minus_w = _persons(moments, patterns, shape, G[0], psi, linear=linear)
+    return eliminate_above(moments, shape, G, logdet, packed, minus_w)
 
 
 def _persons(
-    moments: Moments, patterns: Patterns, shape: ResidualShape, G: np.ndarray, psi: np.ndarray, logdet: Jet,
-    N: Jet, upper: list[Jet], *, linear: bool,
-) -> np.ndarray:  # fmt: skip
-    """Add the persons' part of everything; return -W, (patterns, W, W)."""
+    moments: Moments, patterns: Patterns, shape: ResidualShape, G: np.ndarray, psi: np.ndarray, *,
+    linear: bool,
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:  # fmt: skip
+    """Return log|V|, (jets,), and -W's lower triangles, (jets, patterns, tri), with derivatives, and -W."""
     V, V1, V2 = pattern_covariance(patterns, shape, G, psi)
     own = V1.shape[1]
     r, s = (index[: own * (own + 1) // 2] for index in shape.pairs)
@@ -92,12 +76,9 @@ def _persons(
         WVrs = W[:, None] @ V2[:, a, b]
         W2[:, curved] -= WVrs @ W[:, None]
         log2[:, curved] += np.trace(WVrs, axis1=-2, axis2=-1)
-    logdet.value = logdet.value + moments.count @ np.linalg.slogdet(V)[1]
-    logdet.first[:own] += moments.count @ np.trace(WV, axis1=-2, axis2=-1)
-    logdet.second[: len(r)] += moments.count @ log2
-    low = lower_triangle(V.shape[-1])
-    packed = -np.concatenate([W[:, None], W1, W2], axis=1)[:, :, low[0], low[1]]
-    _subtract_pooled(moments, packed, own, N)
-    for cells, jet in zip(moments.cells, upper, strict=True):
-        _subtract_cells(cells, packed, own, jet)
-    return -W
+    count = moments.count
+    log0 = count @ np.linalg.slogdet(V)[1]
+    log1 = count @ np.trace(WV, axis1=-2, axis2=-1)
+    rows, cols = np.tril_indices(V.shape[-1])
+    packed = -np.concatenate([W[:, None], W1, W2], axis=1)[:, :, rows, cols].transpose(1, 0, 2)
+    return np.concatenate([[log0], log1, count @ log2]), packed, -W
