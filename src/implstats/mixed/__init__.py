@@ -6,30 +6,46 @@
 """
 
 from implstats.mixed.after.conditional import ConditionalModes, conditional_modes
+from implstats.mixed.after.contrasts import MeanContrast, MeanContrasts, contrasts
+from implstats.mixed.after.effect_size import effect_size
+from implstats.mixed.after.means import MarginalMean, MarginalMeans, emmeans
 from implstats.mixed.after.predict import Prediction, predict
+from implstats.mixed.after.records import EffectSize, EffectSizes
 from implstats.mixed.after.shares import R2, Iccs, LevelIcc, icc, r2
 from implstats.mixed.after.shares_by_level import R2ByLevel, r2_by_level
+from implstats.mixed.after.standardised import StandardisedCoefficients, standardised_coefficients
 from implstats.mixed.fit import fit
 from implstats.mixed.inference.contrasts import Contrast, Contrasts, FTest, FTests, contrast, f_tests
 from implstats.mixed.inference.likelihood_ratio import ComparedModel, Comparison, compare
 from implstats.mixed.inference.random_tests import RandomTest, RandomTests, random_tests
+from implstats.mixed.resampling.bootstrap import Bootstrap, BootstrapEstimate, bootstrap
+from implstats.mixed.resampling.bootstrap_compare import BootstrapComparison, bootstrap_compare
 from implstats.mixed.resampling.records import Refits
 from implstats.mixed.resampling.refit import refit
 from implstats.mixed.results import FixedEffect, LevelModes, MixedResult, Optimiser, RandomEffect
 
 __all__ = [
     "R2",
+    "Bootstrap",
+    "BootstrapComparison",
+    "BootstrapEstimate",
     "ComparedModel",
     "Comparison",
     "ConditionalModes",
     "Contrast",
     "Contrasts",
+    "EffectSize",
+    "EffectSizes",
     "FTest",
     "FTests",
     "FixedEffect",
     "Iccs",
     "LevelIcc",
     "LevelModes",
+    "MarginalMean",
+    "MarginalMeans",
+    "MeanContrast",
+    "MeanContrasts",
     "MixedResult",
     "Optimiser",
     "Prediction",
@@ -38,9 +54,15 @@ __all__ = [
     "RandomTest",
     "RandomTests",
     "Refits",
+    "StandardisedCoefficients",
+    "bootstrap",
+    "bootstrap_compare",
     "compare",
     "conditional_modes",
     "contrast",
+    "contrasts",
+    "effect_size",
+    "emmeans",
     "f_tests",
     "fit",
     "icc",
@@ -49,4 +71,5 @@ __all__ = [
     "r2_by_level",
     "random_tests",
     "refit",
+    "standardised_coefficients",
 ]

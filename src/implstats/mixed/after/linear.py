@@ -13,15 +13,12 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.special import stdtr, stdtrit
 
-from implstats.errors import ModelError, UsageError
+from implstats.errors import ModelError, NotSupportedError, UsageError
 from implstats.mixed.fitted import Fitted
-from implstats.mixed.inference.df_kenward_roger import kenward_roger
-from implstats.mixed.inference.df_satterthwaite import satterthwaite_df
-from implstats.mixed.inference.robust import Robust, sandwich
-from implstats.mixed.inference.robust_inference import robust_scores
+from implstats.mixed.inference.tester import make_tester
 from implstats.mixed.results import MixedResult
 
-ROUNDING = 1e-12  # share of the largest weight of a combination that counts as no weight
+TOGETHER = 1000  # rows taken at once: their covariance matrix is formed under a robust method
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,10 +38,26 @@ def fitted_model(result: MixedResult) -> Fitted:
     ------
     ModelError
         The fit failed, so nothing follows from it.
+    NotSupportedError
+        The model is not Gaussian.
     """
     if result.model is None:
         raise ModelError(f"The fit of '{result.formula}' failed, so nothing follows from it. {result.reason}")
+    if not isinstance(result.model, Fitted):
+        raise NotSupportedError(
+            "This is computed for Gaussian models only. For other families the coefficients with their "
+            "intervals answer on the scale of the link."
+        )
     return result.model
+
+
+def plain_residuals(model: Fitted, what: str) -> None:
+    """Refuse a model whose residuals follow a structure over waves, for what rests on one variance."""
+    if getattr(model, "residual", None) is not None:
+        raise NotSupportedError(
+            f"{what} rests on one residual variance, and this model has a structure over waves. Use "
+            "random='none' for predictions, marginal means for contrasts, or fit without residual."
+        )
 
 
 def coefficients(model: Fitted) -> np.ndarray:
@@ -54,7 +67,7 @@ def coefficients(model: Fitted) -> np.ndarray:
 
 
 def linear(result: MixedResult, L: np.ndarray) -> Linear:
-    """Return the combinations L b; rows of L with NaN give NaN.
+    """Return the combinations L b; rows of L with NaN give NaN, rows of zeros zero with no df.
 
     Parameters
     ----------
@@ -63,59 +76,30 @@ def linear(result: MixedResult, L: np.ndarray) -> Linear:
         In the coefficients of ``result.terms``.
     """
     model = fitted_model(result)
-    known = np.isfinite(L).all(axis=1)
-    rows = L[known]
-    variance, df = np.full(len(L), np.nan), np.full(len(L), np.nan)
-    if known.any():
-        variance[known], df[known] = _variance_df(result, model, rows)
+    known = np.flatnonzero(np.isfinite(L).all(axis=1) & L.any(axis=1))
+    std_error, df = np.where(L.any(axis=1), np.nan, 0.0), np.full(len(L), np.nan)
+    tester = None if result.fixed[0].df_method == "none" else make_tester(result, df=_method(result))
+    for start in range(0, len(known), TOGETHER):
+        part = known[start : start + TOGETHER]
+        if tester is None:
+            std_error[part] = np.sqrt(np.maximum(np.diag(covariance_of(result, L[part])), 0.0))
+        else:
+            _, std_error[part], df[part] = tester.rows(L[part])
     return Linear(
-        estimate=L @ coefficients(model), std_error=np.sqrt(np.maximum(variance, 0.0)), df=df,
-        df_method=result.fixed[0].df_method,
-    )  # fmt: skip
+        estimate=L @ coefficients(model), std_error=std_error, df=df, df_method=result.fixed[0].df_method
+    )
 
 
-def _variance_df(result: MixedResult, model: Fitted, L: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return variances and df of known rows of L."""
-    method, at, rows = result.fixed[0].df_method, model.optimum.search.at, L @ model.scaled.M
+def _method(result: MixedResult) -> str:
+    """Return the request that gives a test the df method of the fit."""
+    method = result.fixed[0].df_method
     if method.startswith("CR"):
-        found = robust_linear(model, rows, kind=method.split()[0])
-        return model.scaled.scale**2 * np.diag(found.covariance), found.df
-    if model.robust is not None:
-        found = robust_linear(model, rows, kind=model.robust)
-        return model.scaled.scale**2 * np.diag(found.covariance), np.full(len(L), np.nan)
-    if result.covariance is None:
-        raise ModelError("The fit has no covariance matrix of its coefficients.")
-    variance = np.sum((L @ result.covariance) * L, axis=1)
-    if method == "kenward-roger":
-        problem = model.problem
-        kr = kenward_roger(at, rows, n=problem.moments.n, pairs=problem.shape.pairs)
-        return variance, kr.df
-    if method == "satterthwaite":
-        df = satterthwaite_df(at, rows)
-        return variance, np.full(len(L), np.nan) if df is None else df
-    if method == "between-within":
-        own = np.array([np.nan if f.df is None else f.df for f in result.fixed])
-        part = np.abs(L) > ROUNDING * np.abs(L).max(axis=1, keepdims=True)
-        return variance, np.min(np.where(part, own, np.inf), axis=1)
-    return variance, np.full(len(L), np.nan)
-
-
-def robust_linear(model: Fitted, rows: np.ndarray, *, kind: str) -> Robust:
-    """Return the cluster-robust covariance and df of rows in the coordinates of the fit, (k, p)."""
-    at, scaled, levels = model.optimum.search.at, model.scaled, model.design.levels
-    scores = robust_scores(
-        scaled.Q, scaled.y - scaled.Q @ at.beta, Z=scaled.Z, G=at.G, clusters=levels[-1].clusters.codes,
-        M=at.C, kind=kind, codes=[level.clusters.codes for level in levels],
-    )  # fmt: skip
-    return sandwich(scores, M=at.C, contrasts=rows, kind=kind)
+        return "auto"
+    return "kenward-roger" if method == "kenward-roger" and not result.boundary else "satterthwaite"
 
 
 def covariance_of(result: MixedResult, L: np.ndarray) -> np.ndarray:
-    """Return L Var(b) L', (k, k), of rows without NaN."""
-    model = fitted_model(result)
-    if model.robust is not None:
-        found = robust_linear(model, L @ model.scaled.M, kind=model.robust)
-        return model.scaled.scale**2 * found.covariance
+    """Return L Var(b) L', (k, k), of rows without NaN; Var(b) as the fit used it."""
     if result.covariance is None:
         raise ModelError("The fit has no covariance matrix of its coefficients.")
     return L @ result.covariance @ L.T

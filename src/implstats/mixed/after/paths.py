@@ -29,6 +29,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from implstats.errors import NotSupportedError
+from implstats.mixed.after.linear import plain_residuals
 from implstats.mixed.fitted import Fitted
 from implstats.mixed.gaussian.reduce import ClusterSums, sum_by
 
@@ -65,6 +66,7 @@ def paths_of(model: Fitted) -> Paths:
     NotSupportedError
         The random part is not nested, so a cluster is on no single path.
     """
+    plain_residuals(model, "A standard deviation of a random effect or of a conditional prediction")
     parents = getattr(model.design, "parents", None)
     if not isinstance(model.sums, ClusterSums) or parents is None:
         raise NotSupportedError(

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from implstats.mixed.after.linear import coefficients, fitted_model
+from implstats.mixed.after.linear import coefficients, fitted_model, plain_residuals
 from implstats.mixed.fitted import Fitted
 from implstats.mixed.results import MixedResult
 from implstats.results import Check
@@ -119,6 +119,7 @@ def residual_variance(model: Fitted) -> float:
 
 def row_variances(model: Fitted) -> Variances:
     """Return the variances that a fit gives its rows."""
+    plain_residuals(model, "A share of variance")
     fitted = model.design.X[:, list(model.scaled.kept)] @ coefficients(model)
     random = {
         level.clusters.name: float(np.mean(np.einsum("iq,qr,ir->i", level.Z, S, level.Z)))

@@ -132,7 +132,7 @@ def r2_by_level(result: MixedResult) -> R2ByLevel:
     model = fitted_model(result)
     _require_nested(model)
     sloped = any(tuple(level.names) != ("(Intercept)",) for level in model.design.levels)
-    null = _intercepts_only(model, np.ones((result.n_obs, 1)), reml=result.reml)
+    null = null_variances(result)
     own = _own_variances(model)
     if sloped:
         own = _intercepts_only(model, model.design.X[:, list(model.scaled.kept)], reml=result.reml)
@@ -145,6 +145,12 @@ def r2_by_level(result: MixedResult) -> R2ByLevel:
         reductions=reductions, total_explained=1.0 - sum(own.values()) / sum(null.values()),
         parts=decomposition(model), checks=_checks(reductions, sloped),
     )  # fmt: skip
+
+
+def null_variances(result: MixedResult) -> dict[str, float]:
+    """Return the variances of a model without predictors by level, the residual first."""
+    model = fitted_model(result)
+    return _intercepts_only(model, np.ones((len(model.design.y), 1)), reml=result.reml)
 
 
 def _require_nested(model: Fitted) -> None:
