@@ -102,7 +102,8 @@ def prepare(result: MixedResult) -> Refitter:
     model = result.model
     if model is None:
         raise ModelError("The model has no estimates, because its fit failed, so it cannot be refitted.")
-    if type(model.problem) is not Problem or getattr(model, "residual", None) is not None:
+    linear = isinstance(model, Fitted) and type(model.problem) is Problem
+    if not linear or model.residual is not None or getattr(model.design, "crossed", False):
         raise NotSupportedError(
             "Refits and bootstraps serve linear models with nested levels and independent residuals in this "
             "version. Fit each response with mixed.fit, or model the waves by a random slope instead of a "
