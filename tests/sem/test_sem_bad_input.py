@@ -140,7 +140,6 @@ REFUSED = [
     {"estimator": "GLS"},
     {"missing": "fiml", "estimator": "MLM"},
     {"missing": "pairwise"},
-    {"group": "a"},
     {"cluster": "a"},
     {"ordered": ["a"]},
 ]

@@ -57,7 +57,7 @@ def problem():
     order = [OBSERVED.index(name) for name in structure.observed]
     sample = take_sample(values[:, order], structure.observed, table.names.x).moments
     fill_sample_moments(structure, sample.cov, sample.mean)
-    theta = next(start_values(table, structure, sample))
+    theta = next(start_values(table, (structure,), (sample,)))
     theta = theta + 0.05 * rng.normal(size=len(theta))
     return structure, sample, theta
 

@@ -3,68 +3,43 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from implstats.results import Check, finite_or_none, verdict_of
+from implstats.sem.data.groups import GroupedSample
 from implstats.sem.data.sample import Sample
+from implstats.sem.estimators.fiml import Incomplete
 from implstats.sem.estimators.ml import SampleMoments
-from implstats.sem.estimators.optimise import Optimum
-from implstats.sem.fit_indices import NAMES, FitRecord, Index, fit_indices, robust_indices, scaled_indices
+from implstats.sem.fit_indices import (
+    NAMES,
+    FitRecord,
+    GroupMoments,
+    Index,
+    fit_indices,
+    robust_indices,
+    scaled_indices,
+)
+from implstats.sem.fitted import Estimated
 from implstats.sem.inference.fiml_corrected import corrected_tests
 from implstats.sem.inference.fiml_fit import Deviances, fiml_deviances, fiml_robust
-from implstats.sem.inference.robust import Fitted, Robust, baseline_stacks, robust_inference
+from implstats.sem.inference.robust import Fitted, Kind, Robust, robust_inference
 from implstats.sem.inference.wald import Wald, duals, wald
 from implstats.sem.language.table import ParameterTable
-from implstats.sem.model.matrices import Structure
-from implstats.sem.model.moments import Moments, Stacks
 from implstats.sem.model.standardise import explained_variance, row_values, standardised
 from implstats.sem.options import Options
-from implstats.sem.results import ModelMoments, OptimiserRecord, Parameter, SemResult
+from implstats.sem.results import GroupSolution, ModelMoments, OptimiserRecord, Parameter, SemResult
 
 Array = NDArray[np.float64]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Estimated:
-    """A proper optimum and all it was computed from; ``information`` is the expected one of one person."""
-
-    table: ParameterTable
-    structure: Structure
-    sample: Sample
-    options: Options
-    df: int
-    optimum: Optimum
-    information: Array
-    record: OptimiserRecord
-
-    @property
-    def moments(self) -> Moments:
-        """Implied moments at the optimum."""
-        if self.optimum.evaluation.moments is None:
-            raise AssertionError("an optimum has moments")
-        return self.optimum.evaluation.moments
-
-    @property
-    def derivatives(self) -> tuple[Array, Stacks, Array]:
-        """Sigma^-1, stacks and exact information at the optimum."""
-        e = self.optimum.evaluation
-        if e.weight is None or e.stacks is None or e.information is None:
-            raise AssertionError("an optimum has derivatives")
-        return e.weight, e.stacks, e.information
-
-    @property
-    def information_for_errors(self) -> Array:
-        """The information that standard errors come from, as asked."""
-        return self.derivatives[2] if self.options.information == "observed" else self.information
+WALD_NAMES = ("estimate", "std_error", "statistic", "p_value", "conf_low", "conf_high")
 
 
 def failed_result(
     table: ParameterTable,
-    sample: Sample,
+    sample: GroupedSample,
     options: Options,
     checks: Sequence[Check],
     *,
@@ -72,13 +47,19 @@ def failed_result(
     optimiser: OptimiserRecord | None = None,
 ) -> SemResult:
     """Return a result without estimates and fit indices; the checks hold the reasons."""
-    rows = [Parameter(lhs=r.lhs, op=r.op, rhs=r.rhs, label=r.label, free=bool(r.free)) for r in table.rows]
+    rows = [
+        Parameter(
+            lhs=r.lhs, op=r.op, rhs=r.rhs, group=r.group, group_label=table.groups[r.group - 1],
+            label=r.label, free=bool(r.free),
+        )
+        for r in table.rows
+    ]  # fmt: skip
     rows += [Parameter(lhs=d.name, op=":=", rhs=d.text, label=d.name) for d in table.definitions]
     return SemResult(
         verdict="failed",
         converged=converged,
         admissible=False,
-        n_obs=sample.moments.n,
+        n_obs=sample.n,
         n_free=table.n_free,
         parameters=tuple(rows),
         fit=dict.fromkeys(NAMES),
@@ -86,8 +67,6 @@ def failed_result(
         estimator=options.estimator,
         kind=options.kind,
         n_dropped=sample.n_dropped,
-        moments=None,
-        r_squared={},
         covariance=None,
         free_names=tuple(table.free_names()),
         optimiser=optimiser,
@@ -96,11 +75,14 @@ def failed_result(
 
 def successful_result(estimated: Estimated, *, checks: Sequence[Check], admissible: bool) -> SemResult:
     """Return the result of a proper optimum."""
-    table, structure, options = estimated.table, estimated.structure, estimated.options
-    n = estimated.sample.moments.n
+    table, options, sample = estimated.table, estimated.options, estimated.sample
     record = _fit_record(estimated)
     robust = _robust(estimated, record) if options.estimator != "ML" else None
-    covariance = robust.covariance if robust else np.linalg.inv(estimated.information_for_errors) / n
+    if robust:
+        covariance = robust.covariance
+    else:
+        wanted = estimated.observed if options.information == "observed" else estimated.information
+        covariance = estimated.inverse(wanted) / sample.n
     indices = fit_indices(record)
     if robust:
         indices |= scaled_indices(record, robust.scale, robust.baseline_scale) | robust.extra
@@ -111,24 +93,19 @@ def successful_result(estimated: Estimated, *, checks: Sequence[Check], admissib
         verdict=verdict_of(checks),
         converged=True,
         admissible=admissible,
-        n_obs=n,
-        n_free=table.n_free,
+        n_obs=sample.n,
+        n_free=estimated.n_free,
         parameters=parameters,
         fit=_clean(indices),
         checks=tuple(checks),
         estimator=options.estimator,
         kind=options.kind,
-        n_dropped=estimated.sample.n_dropped,
-        moments=_model_moments(estimated),
+        n_dropped=sample.n_dropped,
         covariance=covariance,
         free_names=tuple(table.free_names()),
-        r_squared={
-            name: finite_or_none(value)
-            for name, value in explained_variance(
-                structure, estimated.optimum.theta, estimated.moments
-            ).items()
-        },
         optimiser=estimated.record,
+        groups=_group_solutions(estimated),
+        fitted=estimated,
     )
 
 
@@ -160,31 +137,26 @@ def _clean(indices: Index) -> Index:
 
 def _numbers(w: Wald, std_lv: float, std_all: float) -> dict[str, Any]:
     """The numbers of one parameter, by their names in the result."""
-    return {**asdict(w), "std_lv": finite_or_none(std_lv), "std_all": finite_or_none(std_all)}
+    numbers = {name: getattr(w, name) for name in WALD_NAMES}
+    return {**numbers, "std_lv": finite_or_none(std_lv), "std_all": finite_or_none(std_all)}
 
 
 def _parameters(estimated: Estimated, covariance: Array) -> tuple[Parameter, ...]:
-    table, structure, theta = estimated.table, estimated.structure, estimated.optimum.theta
+    table, structures, theta = estimated.table, estimated.structures, estimated.optimum.theta
     level, moments = estimated.options.ci_level, estimated.moments
-    values = row_values(table, structure, theta)
-    lv = standardised(table, structure, theta, moments, values, observed=False)
-    every = standardised(table, structure, theta, moments, values, observed=True)
+    values = row_values(table, structures, theta)
+    lv = standardised(table, structures, theta, moments, values, observed=False)
+    every = standardised(table, structures, theta, moments, values, observed=True)
     variances = np.diag(covariance)
     rows = []
     for k, row in enumerate(table.rows):
         w = wald(values[k], float(variances[row.free - 1]) if row.free else None, ci_level=level)
         rows.append(
             Parameter(
-                lhs=row.lhs,
-                op=row.op,
-                rhs=row.rhs,
-                group=row.group,
-                level=row.level,
-                label=row.label,
-                free=bool(row.free),
-                **_numbers(w, lv[k], every[k]),
+                lhs=row.lhs, op=row.op, rhs=row.rhs, group=row.group, level=row.level, label=row.label,
+                group_label=table.groups[row.group - 1], free=bool(row.free), **_numbers(w, lv[k], every[k]),
             )
-        )
+        )  # fmt: skip
     if not table.definitions:
         return tuple(rows)
     exo = {row.label: value for row, value in zip(table.rows, values, strict=True) if row.exo and row.label}
@@ -194,74 +166,89 @@ def _parameters(estimated: Estimated, covariance: Array) -> tuple[Parameter, ...
         w = wald(dual.value, float(dual.gradient @ covariance @ dual.gradient), ci_level=level)
         rows.append(
             Parameter(
-                lhs=definition.name,
-                op=":=",
-                rhs=definition.text,
-                label=definition.name,
+                lhs=definition.name, op=":=", rhs=definition.text, label=definition.name,
                 **_numbers(w, lv[k], every[k]),
             )
-        )
+        )  # fmt: skip
     return tuple(rows)
 
 
-def _model_moments(estimated: Estimated) -> ModelMoments:
-    sample, structure, moments = estimated.sample.moments, estimated.structure, estimated.moments
-    m = structure.n_latent
-    return ModelMoments(
-        observed=structure.observed,
-        latent=structure.eta[:m],
-        sample_cov=sample.cov,
-        implied_cov=moments.cov,
-        sample_mean=sample.mean,
-        implied_mean=moments.mean if structure.means else sample.mean,
-        latent_cov=moments.phi[:m, :m],
-    )
+def _group_solutions(estimated: Estimated) -> tuple[GroupSolution, ...]:
+    found = []
+    for k, (structure, moments) in enumerate(zip(estimated.structures, estimated.moments, strict=True)):
+        sample, m = estimated.sample.groups[k].moments, structure.n_latent
+        explained = explained_variance(structure, estimated.optimum.theta, moments)
+        found.append(
+            GroupSolution(
+                label=estimated.sample.labels[k],
+                n_obs=sample.n,
+                moments=ModelMoments(
+                    observed=structure.observed,
+                    latent=structure.eta[:m],
+                    sample_cov=sample.cov,
+                    implied_cov=moments.cov,
+                    sample_mean=sample.mean,
+                    implied_mean=moments.mean if structure.means else sample.mean,
+                    latent_cov=moments.phi[:m, :m],
+                ),
+                r_squared={name: finite_or_none(value) for name, value in explained.items()},
+            )
+        )
+    return tuple(found)
 
 
-def _x_positions(estimated: Estimated) -> list[int]:
-    return [estimated.structure.observed.index(name) for name in estimated.table.names.x]
-
-
-def _deviances(estimated: Estimated, x: list[int]) -> Deviances:
-    """Tests and log-likelihoods, those of fixed predictors still in."""
-    value, sample = estimated.optimum.evaluation.value, estimated.sample.moments
-    if estimated.sample.incomplete is not None:
-        return fiml_deviances(estimated.sample.incomplete, value, x)
-    n, p = sample.n, len(sample.cov)
+def _deviances(block: float, sample: Sample, x: list[int]) -> Deviances:
+    """Tests and log-likelihoods of a group whose criterion is ``block``, with those of fixed predictors."""
+    if sample.incomplete is not None:
+        return fiml_deviances(sample.incomplete, block, x)
+    of = sample.moments
+    n, p = of.n, len(of.cov)
     others = [i for i in range(p) if i not in x]
-    independent = float(np.log(np.diag(sample.cov)[others]).sum()) + _log_det(sample.cov, x)
+    independent = float(np.log(np.diag(of.cov)[others]).sum()) + _log_det(of.cov, x)
     per_variable = p * np.log(2 * np.pi)
     return Deviances(
-        chisq=n * (value - sample.log_det - p),
-        baseline_chisq=n * (independent - sample.log_det),
-        logl=-0.5 * n * (value + per_variable),
-        logl_saturated=-0.5 * n * (sample.log_det + p + per_variable),
+        chisq=n * (block - of.log_det - p),
+        baseline_chisq=n * (independent - of.log_det),
+        logl=-0.5 * n * (block + per_variable),
+        logl_saturated=-0.5 * n * (of.log_det + p + per_variable),
     )
 
 
 def _fit_record(estimated: Estimated) -> FitRecord:
-    sample, structure, moments = estimated.sample.moments, estimated.structure, estimated.moments
-    p = len(structure.observed)
-    x = _x_positions(estimated)
-    found = _deviances(estimated, x)
-    of_x = _log_likelihood_of(sample, x) if estimated.options.fixed_x else 0.0
+    samples, x = estimated.sample.groups, estimated.x
+    p, means, n_groups = len(estimated.structures[0].observed), estimated.table.means, len(samples)
+    found = [
+        _deviances(block.value, sample, x) for block, sample in zip(estimated.blocks, samples, strict=True)
+    ]
+    of_x = 0.0
+    if estimated.options.fixed_x:
+        of_x = sum(_log_likelihood_of(sample.moments, x) for sample in samples)
+    chisq = sum(d.chisq for d in found)
     return FitRecord(
-        n=sample.n,
-        n_free=estimated.table.n_free,
+        n=estimated.sample.n,
+        n_free=estimated.n_free,
         df=estimated.df,
         # A saturated model's chi-square is zero; what is left is rounding, of either sign.
-        chisq=max(found.chisq, 0.0) if estimated.df else 0.0,
-        baseline_chisq=found.baseline_chisq,
-        baseline_df=p * (p - 1) // 2 - len(x) * (len(x) - 1) // 2,
-        logl=found.logl - of_x,
-        logl_saturated=found.logl_saturated - of_x,
-        means=structure.means,
-        n_moments=p * (p + 1) // 2 + (p if structure.means else 0),
+        chisq=max(chisq, 0.0) if estimated.df else 0.0,
+        baseline_chisq=sum(d.baseline_chisq for d in found),
+        baseline_df=n_groups * (p * (p - 1) // 2 - len(x) * (len(x) - 1) // 2),
+        logl=sum(d.logl for d in found) - of_x,
+        logl_saturated=sum(d.logl_saturated for d in found) - of_x,
+        means=means,
+        n_moments=n_groups * (p * (p + 1) // 2 + (p if means else 0)),
+        groups=tuple(_group_moments(estimated, k) for k in range(n_groups)),
+    )
+
+
+def _group_moments(estimated: Estimated, k: int) -> GroupMoments:
+    sample, moments = estimated.sample.groups[k].moments, estimated.moments[k]
+    return GroupMoments(
+        n=sample.n,
         sample_cov=sample.cov,
         cov=moments.cov,
-        weight=estimated.derivatives[0],
+        weight=estimated.weights[k],
         sample_mean=sample.mean,
-        mean=moments.mean if structure.means else sample.mean,
+        mean=moments.mean if estimated.table.means else sample.mean,
     )
 
 
@@ -274,17 +261,23 @@ def _log_likelihood_of(sample: SampleMoments, which: list[int]) -> float:
     return -0.5 * sample.n * (_log_det(sample.cov, which) + len(which) * (1 + np.log(2 * np.pi)))
 
 
+def _incomplete(estimated: Estimated) -> list[Incomplete]:
+    """The groups' patterns of answers; none for complete data."""
+    return [s.incomplete for s in estimated.sample.groups if s.incomplete is not None]
+
+
 def _corrected(estimated: Estimated, record: FitRecord) -> Index:
     """Robust indices of incomplete data; complete data keep theirs."""
-    incomplete = estimated.sample.incomplete
-    if incomplete is None or not incomplete.share_missing:
+    groups = _incomplete(estimated)
+    if not any(g.share_missing for g in groups):
         return {}
     tests = corrected_tests(
-        estimated.structure,
-        incomplete,
+        estimated.structures,
+        groups,
         moments=estimated.moments,
-        stacks=estimated.derivatives[1],
-        x=_x_positions(estimated),
+        stacks=estimated.stacks,
+        tangent=estimated.tangent,
+        x=estimated.x,
         df=record.df,
         baseline_df=record.baseline_df,
         robust=estimated.options.estimator == "MLR",
@@ -294,34 +287,44 @@ def _corrected(estimated: Estimated, record: FitRecord) -> Index:
 
 
 def _robust(estimated: Estimated, record: FitRecord) -> Robust:
-    weight, stacks, observed = estimated.derivatives
-    sample, structure = estimated.sample, estimated.structure
-    if sample.incomplete is not None:
+    kind: Kind = "MLM" if estimated.options.estimator == "MLM" else "MLR"
+    information = estimated.information if kind == "MLM" else estimated.observed
+    bread = estimated.inverse(information) / estimated.sample.n
+    incomplete = _incomplete(estimated)
+    if incomplete:
         return fiml_robust(
-            structure,
-            sample.incomplete,
+            estimated.structures,
+            incomplete,
             moments=estimated.moments,
-            stacks=stacks,
-            observed=observed,
+            stacks=estimated.stacks,
+            bread=bread,
+            n_free=estimated.n_free,
             df=estimated.df,
-            x=_x_positions(estimated),
+            x=estimated.x,
             baseline_df=record.baseline_df,
         )
-    fitted = Fitted(
-        weight=weight,
-        mean=record.mean,
-        stacks=stacks,
-        centred=sample.centred,
-        sample=sample.moments,
-        means=structure.means,
-    )
     return robust_inference(
-        structure,
-        fitted,
-        kind="MLM" if estimated.options.estimator == "MLM" else "MLR",
-        expected=estimated.information,
-        observed=observed,
+        estimated.structures,
+        fitted_groups(estimated),
+        kind=kind,
+        bread=bread,
+        n_free=estimated.n_free,
         df=estimated.df,
-        baseline=baseline_stacks(sample.moments, _x_positions(estimated), means=structure.means),
+        x=estimated.x,
         baseline_df=record.baseline_df,
     )
+
+
+def fitted_groups(estimated: Estimated) -> list[Fitted]:
+    """Return what the robust formulas need of each group's complete data."""
+    return [
+        Fitted(
+            weight=estimated.weights[k],
+            mean=estimated.moments[k].mean if estimated.table.means else sample.moments.mean,
+            stacks=estimated.stacks[k],
+            centred=sample.centred,
+            sample=sample.moments,
+            means=estimated.table.means,
+        )
+        for k, sample in enumerate(estimated.sample.groups)
+    ]

@@ -9,10 +9,13 @@ admissible   no negative variance, no correlation beyond one, Psi, Theta and cov
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
 from implstats.results import Check
+from implstats.sem.data.groups import GroupedSample
 from implstats.sem.data.sample import Sample
 from implstats.sem.estimators.fiml import Incomplete
 from implstats.sem.estimators.optimise import Optimum
@@ -30,12 +33,14 @@ BOUNDARY = 1e-7
 LOW_COVERAGE = 0.10
 
 
-def check_sample(sample: Sample, n_free: int) -> list[Check]:
+def check_sample(sample: GroupedSample, n_free: int) -> list[Check]:
     """Say how many persons were used, whether they are enough, and what the answers look like."""
-    n = sample.moments.n
-    checks = []
-    if sample.incomplete is not None:
-        checks += _check_incomplete(sample, sample.incomplete)
+    n = sample.n
+    checks = _check_groups(sample)
+    if sample.full_information:
+        for label, group in zip(sample.labels, sample.groups, strict=True):
+            if group.incomplete is not None:
+                checks += _check_incomplete(label, group, group.incomplete)
     elif sample.n_dropped:
         empty = f", {sample.n_empty} of them without any answer" if sample.n_empty else ""
         checks.append(Check(
@@ -64,12 +69,26 @@ def check_sample(sample: Sample, n_free: int) -> list[Check]:
     return checks
 
 
-def _check_incomplete(sample: Sample, incomplete: Incomplete) -> list[Check]:
+def _check_groups(sample: GroupedSample) -> list[Check]:
+    """Say how many persons each group has, and who has no group."""
+    if not sample.column:
+        return []
+    sizes = ", ".join(
+        f"{label} {group.moments.n}" for label, group in zip(sample.labels, sample.groups, strict=True)
+    )
+    left_out = f" {sample.n_no_group} row(s) without a group were left out." if sample.n_no_group else ""
+    return [Check(
+        name="groups", status="info",
+        message=f"Persons by {sample.column}, in the order of the data: {sizes}.{left_out}",
+    )]  # fmt: skip
+
+
+def _check_incomplete(label: str, sample: Sample, incomplete: Incomplete) -> list[Check]:
     """Say what full information used, what it left out and where little was answered together."""
     patterns = incomplete.patterns
     message = (
-        f"{patterns.n} of {sample.n_rows} persons used, with {incomplete.share_missing:.1%} of answers "
-        f"missing in {len(patterns.share)} pattern(s)"
+        f"{_in_group(label)}{patterns.n} of {sample.n_rows} persons used, with "
+        f"{incomplete.share_missing:.1%} of answers missing in {len(patterns.share)} pattern(s)"
     )
     if sample.n_dropped:
         message += (
@@ -83,10 +102,15 @@ def _check_incomplete(sample: Sample, incomplete: Incomplete) -> list[Check]:
     if lowest < LOW_COVERAGE:
         checks.append(Check(
             name="coverage", status="warn",
-            message=f"Only {lowest:.1%} of persons answered some pair of variables together: what rests on "
-                    "their covariance is unsure. Leave out variables that were seldom answered.",
+            message=f"{_in_group(label)}Only {lowest:.1%} of persons answered some pair of variables "
+                    "together: what rests on their covariance is unsure. Leave out variables that were "
+                    "seldom answered.",
         ))  # fmt: skip
     return checks
+
+
+def _in_group(label: str) -> str:
+    return f"Group {label}: " if label else ""
 
 
 def check_degrees_of_freedom(df: int, n_moments: int, n_free: int) -> Check:
@@ -172,18 +196,14 @@ def check_convergence(optimum: Optimum, n: int) -> tuple[bool, list[Check]]:
     ]  # fmt: skip
 
 
-def check_admissible(structure: Structure, theta: Array, moments: Moments) -> tuple[bool, list[Check]]:
-    """Look for variances and correlations that cannot be."""
-    matrices = filled(structure, theta)
-    latent = structure.eta[: structure.n_latent]
-    problems = _negative_variances(structure, matrices)
-    problems += _beyond_one(moments.phi[: len(latent), : len(latent)], latent, "the correlation of")
-    problems += _beyond_one(matrices["psi"], structure.eta, "the residual correlation of")
-    problems += _beyond_one(matrices["theta"], structure.observed, "the residual correlation of")
-    if not problems:
-        for label, matrix in (("residual", matrices["theta"]), ("latent", matrices["psi"])):
-            if _indefinite(matrix):
-                problems.append(f"the {label} covariance matrix is not positive semidefinite")
+def check_admissible(
+    structures: Sequence[Structure], theta: Array, moments: Sequence[Moments], labels: Sequence[str]
+) -> tuple[bool, list[Check]]:
+    """Look for variances and correlations that cannot be, in each group."""
+    problems = []
+    for structure, of_group, label in zip(structures, moments, labels, strict=True):
+        found = _inadmissible(structure, theta, of_group)
+        problems += [f"in group {label}, {problem}" if label else problem for problem in found]
     if problems:
         return False, [Check(
             name="admissible", status="warn",
@@ -194,6 +214,21 @@ def check_admissible(structure: Structure, theta: Array, moments: Moments) -> tu
     return True, [
         Check(name="admissible", status="ok", message="No negative variance and no correlation beyond one.")
     ]
+
+
+def _inadmissible(structure: Structure, theta: Array, moments: Moments) -> list[str]:
+    """What cannot be in one group."""
+    matrices = filled(structure, theta)
+    latent = structure.eta[: structure.n_latent]
+    problems = _negative_variances(structure, matrices)
+    problems += _beyond_one(moments.phi[: len(latent), : len(latent)], latent, "the correlation of")
+    problems += _beyond_one(matrices["psi"], structure.eta, "the residual correlation of")
+    problems += _beyond_one(matrices["theta"], structure.observed, "the residual correlation of")
+    if not problems:
+        for label, matrix in (("residual", matrices["theta"]), ("latent", matrices["psi"])):
+            if _indefinite(matrix):
+                problems.append(f"the {label} covariance matrix is not positive semidefinite")
+    return problems
 
 
 def _negative_variances(structure: Structure, matrices: dict[str, Array]) -> list[str]:

@@ -16,14 +16,16 @@ from numpy.typing import NDArray
 from implstats.errors import ModelError, UsageError
 from implstats.results import Check, verdict_of
 from implstats.sem import checks as check
-from implstats.sem.assemble import Estimated, failed_result, successful_result
+from implstats.sem.assemble import failed_result, successful_result
 from implstats.sem.data.fiml_sample import take_incomplete_sample
-from implstats.sem.data.sample import Sample, read_columns, take_sample
+from implstats.sem.data.groups import GroupedSample, group_rows, take_groups
+from implstats.sem.data.sample import read_columns, take_sample
 from implstats.sem.estimators.criterion import criterion_of
 from implstats.sem.estimators.optimise import Optimum, minimise
+from implstats.sem.fitted import Estimated
 from implstats.sem.language.syntax import ModelText, ModelTextError, parse_model
 from implstats.sem.language.table import ParameterTable, build_table
-from implstats.sem.model.matrices import Structure, build_structure, fill_sample_moments
+from implstats.sem.model.matrices import Structure, build_structures, fill_sample_moments
 from implstats.sem.model.rescale import marker_start
 from implstats.sem.model.standardise import row_values
 from implstats.sem.model.starts import start_values
@@ -54,6 +56,7 @@ def fit(
     ci_level: float = 0.95,
     second_opinion: bool = False,
     information: str | None = None,
+    group_partial: Sequence[str] = (),
 ) -> SemResult:
     """Fit a model in lavaan's language to a frame of persons.
 
@@ -71,7 +74,16 @@ def fit(
     missing : {"listwise", "fiml"}
         Persons with a missing answer are left out; or every answer given is used (full information, ML and
         MLR), which switches means on and leaves out only persons without any answer or without a predictor.
-    group, group_equal, cluster, ordered, parameterization
+    group : str, optional
+        Column that tells groups apart; the model is fitted to all groups at once, in the order in which they
+        appear in the data. Means are then modelled unless switched off.
+    group_equal : sequence of str
+        What is equal across groups: ``loadings``, ``intercepts``, ``means``, ``regressions``, ``residuals``,
+        ``residual.covariances``, ``lv.variances``, ``lv.covariances``. Equal intercepts free the latent means
+        from the second group on, as in lavaan.
+    group_partial : sequence of str
+        Single parameters that stay free all the same, such as ``"x3~1"`` or ``"f=~x2"``.
+    cluster, ordered, parameterization
         Settled places of the interface; only their defaults are fitted by this version.
     orthogonal, std_lv : bool
         Latent covariances zero; latent variances one.
@@ -123,25 +135,30 @@ def fit(
         meanstructure=meanstructure,
         ci_level=ci_level,
         information=information,
+        group_partial=tuple(group_partial),
     )
     if not hasattr(data, "columns"):
         raise UsageError(f"The data should be a pandas DataFrame; this is a {type(data).__name__}.")
     text = parse_model(model)
-    table = build_table(text, options)
+    grouping = None if group is None else group_rows(data, group)
+    table = build_table(text, options, groups=grouping.labels if grouping else ("",))
     if table.n_free == 0:
         raise ModelError(
             "Every parameter of the model is fixed, so there is nothing to estimate. Free at least one."
         )
-    structure = build_structure(table)
-    values = read_columns(data, structure.observed, table.names.latent)
+    structures = build_structures(table)
+    values = read_columns(data, table.names.observed, table.names.latent)
     take = take_incomplete_sample if options.missing == "fiml" else take_sample
-    sample = take(values, structure.observed, table.names.x)
-    fill_sample_moments(structure, sample.moments.cov, sample.moments.mean)
-    result = _estimate(text, table, structure, sample, options)
+    if grouping is None:
+        sample = GroupedSample(groups=(take(values, table.names.observed, table.names.x),))
+    else:
+        sample = take_groups(values, table.names.observed, table.names.x, take=take, grouping=grouping)
+    fill_all(structures, sample)
+    result = _estimate(text, table, structures, sample, options)
     if second_opinion and result.verdict != "failed":
         from implstats.sem.second_opinion import with_second_opinion
 
-        result = with_second_opinion(result, data, table, structure, sample)
+        result = with_second_opinion(result, data, table, structures, sample)
     return result
 
 
@@ -149,7 +166,14 @@ def degrees_of_freedom(table: ParameterTable, options: Options) -> tuple[int, in
     """Return the degrees of freedom and the number of modelled moments."""
     p, x = len(table.names.observed), len(table.names.x) if options.fixed_x else 0
     moments = p * (p + 1) // 2 - x * (x + 1) // 2 + (p - x if table.means else 0)
+    moments *= len(table.groups)
     return moments - table.n_free, moments
+
+
+def fill_all(structures: Sequence[Structure], sample: GroupedSample) -> None:
+    """Put each group's sample moments of exogenous variables into its matrices."""
+    for structure, of_group in zip(structures, sample.groups, strict=True):
+        fill_sample_moments(structure, of_group.moments.cov, of_group.moments.mean)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -171,7 +195,11 @@ class _Search:
 
 
 def _estimate(
-    text: ModelText, table: ParameterTable, structure: Structure, sample: Sample, options: Options
+    text: ModelText,
+    table: ParameterTable,
+    structures: tuple[Structure, ...],
+    sample: GroupedSample,
+    options: Options,
 ) -> SemResult:
     df, moments = degrees_of_freedom(table, options)
     found = [Check(name=name, status="info", message=message) for name, message in table.notes]
@@ -179,9 +207,9 @@ def _estimate(
     found.append(check.check_degrees_of_freedom(df, moments, table.n_free))
     if df < 0:
         return failed_result(table, sample, options, found)
-    search = _search(table, structure, sample)
+    search = _search(table, structures, sample)
     if options.automatic and not options.std_lv and (search is None or not search.proper):
-        search = _search_from_unit_variances(text, table, structure, sample, options) or search
+        search = _search_from_unit_variances(text, table, structures, sample, options) or search
     if search is None:
         found.append(
             Check(
@@ -203,13 +231,9 @@ def _estimate(
     )
     if verdict_of(found) == "failed":
         return failed_result(table, sample, options, found, converged=search.converged, optimiser=record)
-    moments_now = search.optimum.evaluation.moments
-    if moments_now is None:
-        raise AssertionError("a converged evaluation has moments")
-    admissible, more = check.check_admissible(structure, search.optimum.theta, moments_now)
     estimated = Estimated(
         table=table,
-        structure=structure,
+        structures=structures,
         sample=sample,
         options=options,
         df=df,
@@ -217,53 +241,68 @@ def _estimate(
         information=search.information,
         record=record,
     )
+    admissible, more = check.check_admissible(
+        structures, search.optimum.theta, estimated.moments, sample.labels
+    )
     return successful_result(estimated, checks=[*found, *more], admissible=admissible)
 
 
 def _search(
-    table: ParameterTable, structure: Structure, sample: Sample, *, start: Array | None = None
+    table: ParameterTable,
+    structures: Sequence[Structure],
+    sample: GroupedSample,
+    *,
+    start: Array | None = None,
 ) -> _Search | None:
     """Search from each start until one leads to a proper optimum; else return the last attempt."""
-
-    criterion = criterion_of(structure, sample)
+    criterion = criterion_of(structures, sample)
     attempt = None
-    starts = start_values(table, structure, sample.moments) if start is None else iter([start])
+    samples = [group.moments for group in sample.groups]
+    starts = start_values(table, structures, samples) if start is None else iter([start])
     for number, point in enumerate(starts, start=1):
         if np.isfinite(criterion(point, "none").value):
-            attempt = _judge(table, structure, sample, minimise(criterion, point), number)
+            attempt = _judge(table, structures, sample, minimise(criterion, point), number)
             if attempt.proper:
                 break
     return attempt
 
 
 def _search_from_unit_variances(
-    text: ModelText, table: ParameterTable, structure: Structure, sample: Sample, options: Options
+    text: ModelText,
+    table: ParameterTable,
+    structures: Sequence[Structure],
+    sample: GroupedSample,
+    options: Options,
 ) -> _Search | None:
     """Search from the optimum of the same model with unit latent variances; ``None`` if improper."""
     try:
-        unit = build_table(text, replace(options, std_lv=True))
+        unit = build_table(text, replace(options, std_lv=True), groups=table.groups)
     except ModelTextError:  # the labels or fixed values of the model contradict unit variances
         return None
     if unit.n_free != table.n_free:
         return None
-    unit_structure = build_structure(unit)
-    fill_sample_moments(unit_structure, sample.moments.cov, sample.moments.mean)
-    solved = _search(unit, unit_structure, sample)
+    unit_structures = build_structures(unit)
+    fill_all(unit_structures, sample)
+    solved = _search(unit, unit_structures, sample)
     if solved is None or not solved.proper:
         return None
-    start = marker_start(table, unit, row_values(unit, unit_structure, solved.optimum.theta))
-    found = None if start is None else _search(table, structure, sample, start=start)
+    start = marker_start(table, unit, row_values(unit, unit_structures, solved.optimum.theta))
+    found = None if start is None else _search(table, structures, sample, start=start)
     return replace(found, start=0) if found is not None and found.proper else None
 
 
 def _judge(
-    table: ParameterTable, structure: Structure, sample: Sample, optimum: Optimum, start: int
+    table: ParameterTable,
+    structures: Sequence[Structure],
+    sample: GroupedSample,
+    optimum: Optimum,
+    start: int,
 ) -> _Search:
-    information = criterion_of(structure, sample)(optimum.theta, "expected").information
+    information = criterion_of(structures, sample)(optimum.theta, "expected").information
     if information is None:
         raise AssertionError("the search ended where Sigma is not positive definite")
     smallest, unidentified = check.information_rank(information, table.free_names())
-    converged, checks = check.check_convergence(optimum, sample.moments.n)
+    converged, checks = check.check_convergence(optimum, sample.n)
     if unidentified:
         # A flat direction spoils the curvature too; the reason is identification, so that is what is said.
         checks = []

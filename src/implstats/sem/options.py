@@ -40,6 +40,10 @@ class Options:
         as random, because their sampling variation belongs to the sandwich.
     ci_level : float
         Between 0 and 1.
+    group : str or None
+        Column that tells groups apart.
+    group_equal, group_partial : tuple of str
+        Kinds of parameters equal in all groups; single parameters, such as ``"x3~1"``, that stay free.
     information : {"expected", "observed"}
         Where the standard errors of ML come from. By default expected for complete persons, observed under
         full information, where expected information needs answers missing completely at random.
@@ -55,6 +59,9 @@ class Options:
     fixed_x: bool
     ci_level: float
     information: Information
+    group: str | None = None
+    group_equal: tuple[str, ...] = ()
+    group_partial: tuple[str, ...] = ()
 
     @property
     def automatic(self) -> bool:
@@ -87,6 +94,7 @@ def check_options(
     meanstructure: bool | None,
     ci_level: float,
     information: str | None = None,
+    group_partial: Sequence[str] = (),
 ) -> Options:
     """Return the validated options.
 
@@ -120,10 +128,10 @@ def check_options(
     _check_combinations(
         estimator=estimator, missing=missing, meanstructure=meanstructure, information=information
     )
+    _check_groups(group, group_equal, group_partial, meanstructure)
     _refuse(
         estimator=estimator,
         missing=missing,
-        group=group,
         group_equal=group_equal,
         cluster=cluster,
         ordered=ordered,
@@ -131,8 +139,10 @@ def check_options(
     return Options(
         kind=kind, estimator=estimator, missing=missing, parameterization=parameterization,  # type: ignore[arg-type]
         orthogonal=orthogonal, std_lv=std_lv, fixed_x=estimator == "ML",
-        meanstructure=True if missing == "fiml" else meanstructure,
-        ci_level=float(ci_level),
+        meanstructure=True if missing == "fiml" or (group is not None and meanstructure is None)
+        else meanstructure,
+        ci_level=float(ci_level), group=group, group_equal=tuple(group_equal),
+        group_partial=tuple(group_partial),
         information=information or ("observed" if missing == "fiml" else "expected"),  # type: ignore[arg-type]
     )  # fmt: skip
 
@@ -152,11 +162,28 @@ def _check_combinations(
         )
 
 
+def _check_groups(
+    group: str | None, equal: Sequence[str], partial: Sequence[str], meanstructure: bool | None
+) -> None:
+    if group is None and (equal or partial):
+        raise UsageError(
+            "group_equal and group_partial say what is equal across groups, but no group is given. Name the "
+            "column that tells groups apart, as in group='arm'."
+        )
+    if partial and not equal:
+        raise UsageError("group_partial frees parameters of group_equal, which is empty. Give both.")
+    of_means = [name for name in equal if name in ("intercepts", "means")]
+    if of_means and meanstructure is False:
+        raise UsageError(
+            f"group_equal {' and '.join(of_means)} needs means, but meanstructure is switched off. Leave "
+            "meanstructure out."
+        )
+
+
 def _refuse(
     *,
     estimator: str,
     missing: str,
-    group: str | None,
     group_equal: Sequence[str],
     cluster: str | None,
     ordered: Sequence[str],
@@ -175,10 +202,8 @@ def _refuse(
         problems.append(
             f"estimator '{estimator}' with missing 'fiml': use 'MLR', which is robust with gaps too"
         )
-    if group is not None:
-        problems.append(f"group '{group}': fit each group by itself, on a frame that holds only its rows")
-    elif group_equal:
-        problems.append("group_equal: it needs groups")
+    if "thresholds" in group_equal:
+        problems.append("group_equal 'thresholds': it needs ordered items, which are not fitted")
     if cluster is not None:
         problems.append(
             f"cluster '{cluster}': use a mixed model for clustered outcomes, or the model without "

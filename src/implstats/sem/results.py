@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from implstats.results import Check, Verdict
+
+if TYPE_CHECKING:
+    from implstats.sem.fitted import Estimated
 
 Array = NDArray[np.float64]
 
@@ -109,6 +112,27 @@ class ModelMoments:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class GroupSolution:
+    """What belongs to one group of a fitted model.
+
+    Attributes
+    ----------
+    label : str
+        Empty without groups.
+    n_obs : int
+        Persons used.
+    moments : ModelMoments
+    r_squared : dict
+        Explained variance by variable.
+    """
+
+    label: str
+    n_obs: int
+    moments: ModelMoments
+    r_squared: dict[str, float | None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SemResult:
     """A structural equation model fitted to data.
 
@@ -131,13 +155,15 @@ class SemResult:
     estimator, kind : str
     n_dropped : int
         Persons left out for missing answers.
-    moments : ModelMoments or None
-    r_squared : dict
-        Explained variance by variable.
-    covariance : ndarray, shape (n_free, n_free), or None
-        Of the estimates, in the order of ``free_names``.
+    covariance : ndarray, shape (q, q), or None
+        Of the q estimates of ``free_names``, in their order; constraints make it singular, and then
+        ``n_free`` is below q.
     free_names : tuple of str
     optimiser : OptimiserRecord or None
+    groups : tuple of GroupSolution
+        One of a model without groups; none after a failed fit.
+    fitted : Estimated or None
+        The steps of the fit, kept for comparisons and other later questions.
     """
 
     verdict: Verdict
@@ -151,11 +177,21 @@ class SemResult:
     estimator: str
     kind: str
     n_dropped: int
-    moments: ModelMoments | None
-    r_squared: dict[str, float | None]
     covariance: Array | None
     free_names: tuple[str, ...]
     optimiser: OptimiserRecord | None
+    groups: tuple[GroupSolution, ...] = ()
+    fitted: Estimated | None = field(default=None, repr=False, compare=False)
+
+    @property
+    def moments(self) -> ModelMoments | None:
+        """Sample and implied moments of a model of one group; see ``groups`` for several."""
+        return self.groups[0].moments if len(self.groups) == 1 else None
+
+    @property
+    def r_squared(self) -> dict[str, float | None]:
+        """Explained variance by variable of a model of one group; see ``groups`` for several."""
+        return self.groups[0].r_squared if len(self.groups) == 1 else {}
 
     @property
     def reason(self) -> str:

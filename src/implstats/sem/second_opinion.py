@@ -18,10 +18,11 @@ from numpy.typing import NDArray
 
 from implstats.results import Check
 from implstats.sem.assemble import with_checks
-from implstats.sem.data.sample import Sample
+from implstats.sem.data.groups import GroupedSample
 from implstats.sem.estimators.criterion import criterion_of
 from implstats.sem.estimators.optimise import minimise
-from implstats.sem.language.table import ParameterTable, Row
+from implstats.sem.language.rows import Row
+from implstats.sem.language.table import ParameterTable
 from implstats.sem.model.matrices import Structure
 from implstats.sem.model.starts import start_values
 from implstats.sem.results import Parameter, SemResult
@@ -39,11 +40,15 @@ AGREE_WITHIN_SE = 0.05
 
 
 def with_second_opinion(
-    result: SemResult, data: pd.DataFrame, table: ParameterTable, structure: Structure, sample: Sample
+    result: SemResult,
+    data: pd.DataFrame,
+    table: ParameterTable,
+    structures: Sequence[Structure],
+    sample: GroupedSample,
 ) -> SemResult:
     """Return the result with the checks of both second opinions added."""
-    ours = criterion_of(structure, sample)(_theta_of(result, table), "none").value
-    checks = [_other_starts(ours, table, structure, sample), _ask_semopy(result, data, table)]
+    ours = criterion_of(structures, sample)(_theta_of(result, table), "none").value
+    checks = [_other_starts(ours, table, structures, sample), _ask_semopy(result, data, table)]
     return with_checks(result, checks)
 
 
@@ -55,17 +60,19 @@ def _theta_of(result: SemResult, table: ParameterTable) -> Array:
     return theta
 
 
-def _other_starts(ours: float, table: ParameterTable, structure: Structure, sample: Sample) -> Check:
-    criterion = criterion_of(structure, sample)
+def _other_starts(
+    ours: float, table: ParameterTable, structures: Sequence[Structure], sample: GroupedSample
+) -> Check:
+    criterion = criterion_of(structures, sample)
     rng = np.random.default_rng(SEED)
     values = []
-    for start in list(start_values(table, structure, sample.moments))[-1:] * N_STARTS:
+    for start in list(start_values(table, structures, [g.moments for g in sample.groups]))[-1:] * N_STARTS:
         moved = start * rng.uniform(0.8, 1.2, size=len(start))
         if np.isfinite(criterion(moved, "none").value):
             optimum = minimise(criterion, moved)
             if np.isfinite(optimum.decrement):
                 values.append(optimum.evaluation.value)
-    gains = [sample.moments.n * (ours - value) for value in values]
+    gains = [sample.n * (ours - value) for value in values]
     if gains and max(gains) > SAME_CHISQ:
         return Check(
             name="other_starts", status="warn",
@@ -98,6 +105,8 @@ def _ask_semopy(result: SemResult, data: pd.DataFrame, table: ParameterTable) ->
 
 
 def _not_for_semopy(result: SemResult, table: ParameterTable) -> str:
+    if len(table.groups) > 1:
+        return "it does not fit groups together"
     if table.means:
         return "it does not fit mean structures correctly"
     if any(row.free and not row.lhs.isascii() for row in table.rows):

@@ -45,8 +45,8 @@ NAMES = (
 META = ("name", "lavaan", "data", "call", "model_syntax", "estimator", "ntotal", "norig", "max_abs_gradient")
 PARAMETERS = ("lhs", "op", "rhs", "est", "se", "z", "ci.lower", "ci.upper", "std.lv", "std.all")
 COLUMNS = {
-    "hs1939": [f"x{i}" for i in range(1, 10)],
-    "hs1939_missing": [f"x{i}" for i in range(1, 10)],
+    "hs1939": ["school", *(f"x{i}" for i in range(1, 10))],
+    "hs1939_missing": ["school", *(f"x{i}" for i in range(1, 10))],
     "demo_growth": ["t1", "t2", "t3", "t4"],
     "univbct_wide": [f"{name}{wave}" for name in ("JOBSAT", "COMMIT", "READY") for wave in (1, 2, 3)],
 }

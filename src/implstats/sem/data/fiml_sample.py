@@ -14,11 +14,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from implstats.errors import DataError
+from implstats.sem.data.patterns import group_patterns
 from implstats.sem.data.sample import PERFECT, SINGULAR, Sample, dependence_message, few_answers, named_list
+from implstats.sem.data.saturated import saturated_moments
 from implstats.sem.estimators.fiml import Incomplete
 from implstats.sem.estimators.ml import SampleMoments
-from implstats.sem.data.patterns import group_patterns
-from implstats.sem.data.saturated import saturated_moments
 
 Array = NDArray[np.float64]
 LEAST_TOGETHER = 3

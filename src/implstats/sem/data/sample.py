@@ -1,8 +1,8 @@
 """From a frame to the moments that a model needs, with every problem of the data said at once.
 
 Persons with a missing answer on any variable of the model are left out (listwise) and counted; full
-information takes its sample in :mod:`implstats.sem.data.fiml_sample`. Messages name variables and counts, never a
-person's answers.
+information takes its sample in :mod:`implstats.sem.data.fiml_sample`. Messages name variables and counts,
+never a person's answers.
 """
 
 from __future__ import annotations

@@ -20,6 +20,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from implstats.sem.data.patterns import Patterns
 from implstats.sem.estimators.incomplete import (
     State,
     evaluate_moments,
@@ -30,7 +31,6 @@ from implstats.sem.estimators.incomplete import (
 )
 from implstats.sem.estimators.ml import Curvature, Evaluation
 from implstats.sem.estimators.optimise import minimise
-from implstats.sem.data.patterns import Patterns
 
 Array = NDArray[np.float64]
 # EM hands over to Newton when a step changes moments by less than this share of a standard deviation.

@@ -1,10 +1,16 @@
-"""Which criterion a sample calls for: of complete persons' moments, or of all answers."""
+"""Which criterion a sample calls for: of complete persons' moments, or of all answers; in all groups.
+
+F = sum_g (n_g / n) F_g,   gradient and information likewise: all groups share one vector theta
+"""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
+from implstats.sem.data.groups import GroupedSample
 from implstats.sem.data.sample import Sample
 from implstats.sem.estimators.fiml import evaluate_fiml
 from implstats.sem.estimators.ml import Curvature, Evaluation, evaluate_ml
@@ -14,17 +20,36 @@ from implstats.sem.model.matrices import Structure
 Array = NDArray[np.float64]
 
 
-def criterion_of(structure: Structure, sample: Sample) -> Criterion:
+def criterion_of(structures: Sequence[Structure], sample: GroupedSample) -> Criterion:
     """Return F with its derivatives as a function of theta, shape (q,), and the curvature asked for."""
-    incomplete = sample.incomplete
+    share = sample.share
 
-    def complete(theta: Array, curvature: Curvature) -> Evaluation:
+    def criterion(theta: Array, curvature: Curvature) -> Evaluation:
+        blocks = []
+        for structure, group in zip(structures, sample.groups, strict=True):
+            block = _evaluate(structure, group, theta, curvature)
+            if not np.isfinite(block.value):
+                return Evaluation(value=np.inf)
+            blocks.append(block)
+        return combined(blocks, share)
+
+    return criterion
+
+
+def _evaluate(structure: Structure, sample: Sample, theta: Array, curvature: Curvature) -> Evaluation:
+    if sample.incomplete is None:
         return evaluate_ml(structure, sample.moments, theta, curvature)
+    return evaluate_fiml(structure, sample.incomplete.patterns, theta, curvature)
 
-    if incomplete is None:
-        return complete
 
-    def with_gaps(theta: Array, curvature: Curvature) -> Evaluation:
-        return evaluate_fiml(structure, incomplete.patterns, theta, curvature)
-
-    return with_gaps
+def combined(blocks: Sequence[Evaluation], share: Sequence[float]) -> Evaluation:
+    """Return the weighted sum of the groups' criteria."""
+    value = sum(s * block.value for s, block in zip(share, blocks, strict=True))
+    gradient: Array | None = None
+    information: Array | None = None
+    for s, block in zip(share, blocks, strict=True):
+        if block.gradient is None or block.information is None:
+            return Evaluation(value=value, blocks=tuple(blocks))
+        gradient = s * block.gradient if gradient is None else gradient + s * block.gradient
+        information = s * block.information if information is None else information + s * block.information
+    return Evaluation(value=value, gradient=gradient, information=information, blocks=tuple(blocks))

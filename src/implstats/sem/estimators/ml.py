@@ -69,6 +69,8 @@ class Evaluation:
         W = Sigma^-1.
     moments, stacks
         What the value was computed from.
+    blocks : tuple of Evaluation
+        Of several groups: each group's own, to which ``weight``, ``moments`` and ``stacks`` belong.
     """
 
     value: float
@@ -77,6 +79,7 @@ class Evaluation:
     weight: Array | None = None
     moments: Moments | None = None
     stacks: Stacks | None = None
+    blocks: tuple[Evaluation, ...] = ()
 
 
 def inverse_and_log_det(matrix: Array) -> tuple[Array, float] | None:

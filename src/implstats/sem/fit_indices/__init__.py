@@ -6,12 +6,12 @@ from implstats.sem.fit_indices.chi_square import chi_square
 from implstats.sem.fit_indices.goodness import goodness_indices
 from implstats.sem.fit_indices.incremental import incremental
 from implstats.sem.fit_indices.information import information_criteria
-from implstats.sem.fit_indices.record import FitRecord, Index
+from implstats.sem.fit_indices.record import FitRecord, GroupMoments, Index
 from implstats.sem.fit_indices.residual import residual_indices
 from implstats.sem.fit_indices.rmsea import rmsea
 from implstats.sem.fit_indices.scaled import robust_indices, scaled_indices
 
-__all__ = ["NAMES", "FitRecord", "Index", "fit_indices", "robust_indices", "scaled_indices"]
+__all__ = ["NAMES", "FitRecord", "GroupMoments", "Index", "fit_indices", "robust_indices", "scaled_indices"]
 
 
 def fit_indices(fit: FitRecord) -> Index:
@@ -19,7 +19,7 @@ def fit_indices(fit: FitRecord) -> Index:
     out = chi_square(fit)
     out |= incremental(fit.chisq, fit.df, fit.baseline_chisq, fit.baseline_df)
     out |= information_criteria(fit)
-    out |= rmsea(fit.chisq, fit.df, fit.n)
+    out |= rmsea(fit.chisq, fit.df, fit.n_per_group)
     out |= residual_indices(fit) | goodness_indices(fit)
     return out | {"rmsea_ci_lower": out["rmsea.ci.lower"], "rmsea_ci_upper": out["rmsea.ci.upper"]}
 

@@ -13,19 +13,24 @@ from math import exp
 
 from scipy.special import chdtri
 
-from implstats.sem.fit_indices.record import FitRecord, Index
+from implstats.sem.fit_indices.record import FitRecord, GroupMoments, Index
+
+
+def _gfi(group: GroupMoments, *, means: bool) -> float:
+    """The index of one group; several groups are averaged over persons."""
+    WS = group.weight @ group.sample_cov
+    WR = group.weight @ (group.sample_cov - group.cov)
+    left, whole = float((WR * WR.T).sum()), float((WS * WS.T).sum())
+    if means:
+        shift = group.sample_mean - group.mean
+        left += 2.0 * float(shift @ group.weight @ shift)
+        whole += 2.0 * float(group.sample_mean @ group.weight @ group.sample_mean)
+    return 1.0 - left / whole
 
 
 def goodness_indices(fit: FitRecord) -> Index:
     """Return cn_05, cn_01, gfi, agfi, pgfi, mfi and ecvi."""
-    WS = fit.weight @ fit.sample_cov
-    WR = fit.weight @ (fit.sample_cov - fit.cov)
-    left, whole = float((WR * WR.T).sum()), float((WS * WS.T).sum())
-    if fit.means:
-        shift = fit.sample_mean - fit.mean
-        left += 2.0 * float(shift @ fit.weight @ shift)
-        whole += 2.0 * float(fit.sample_mean @ fit.weight @ fit.sample_mean)
-    gfi = 1.0 - left / whole
+    gfi = sum(group.n * _gfi(group, means=fit.means) for group in fit.groups) / fit.n
     per_person = fit.chisq / fit.n
     tested = fit.df > 0 and per_person > 0
     return {

@@ -32,6 +32,13 @@ def tli(X: float, d: int, X0: float, d0: int) -> float | None:
     return 1.0 - (X - d) * d0 / denominator if denominator else None
 
 
+def _rfi(X: float, d: int, X0: float, d0: int) -> float | None:
+    """Bollen's relative fit index; ``None`` for a model with more degrees of freedom than its baseline."""
+    if d > d0:
+        return None
+    return 1.0 - (X / d) / (X0 / d0) if d else 1.0
+
+
 def incremental(X: float, d: int, X0: float, d0: int) -> Index:
     """Return all indices of this family; ``None`` without a baseline to improve on."""
     names = ("cfi", "tli", "nnfi", "rfi", "nfi", "pnfi", "ifi", "rni")
@@ -41,7 +48,7 @@ def incremental(X: float, d: int, X0: float, d0: int) -> Index:
     the_tli = tli(X, d, X0, d0)
     return {
         "cfi": cfi(X, d, X0, d0), "tli": the_tli, "nnfi": the_tli,
-        "rfi": 1.0 - (X / d) / (X0 / d0) if d else 1.0, "nfi": nfi, "pnfi": d / d0 * nfi,
+        "rfi": _rfi(X, d, X0, d0), "nfi": nfi, "pnfi": d / d0 * nfi,
         "ifi": (X0 - X) / (X0 - d) if d != X0 else None,
         "rni": (1.0 - (X - d) / (X0 - d0) if d0 != X0 else None) if d else 1.0,
     }  # fmt: skip

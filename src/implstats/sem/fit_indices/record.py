@@ -12,6 +12,26 @@ Index = dict[str, float | None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class GroupMoments:
+    """Sample and implied moments of one group.
+
+    Attributes
+    ----------
+    n : int
+    sample_cov, cov, weight : ndarray, shape (p, p)
+        S, Sigma and Sigma^-1.
+    sample_mean, mean : ndarray, shape (p,)
+    """
+
+    n: int
+    sample_cov: Array
+    cov: Array
+    weight: Array
+    sample_mean: Array
+    mean: Array
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class FitRecord:
     """A fitted model and its baseline in numbers.
 
@@ -27,10 +47,8 @@ class FitRecord:
         Log-likelihoods; those of fixed exogenous variables are taken off.
     means : bool
     n_moments : int
-        Sample moments: p (p + 1) / 2, with means p more.
-    sample_cov, cov, weight : ndarray, shape (p, p)
-        S, Sigma and Sigma^-1.
-    sample_mean, mean : ndarray, shape (p,)
+        Sample moments of all groups: p (p + 1) / 2 a group, with means p more.
+    groups : tuple of GroupMoments
     """
 
     n: int
@@ -43,8 +61,9 @@ class FitRecord:
     logl_saturated: float
     means: bool
     n_moments: int
-    sample_cov: Array
-    cov: Array
-    weight: Array
-    sample_mean: Array
-    mean: Array
+    groups: tuple[GroupMoments, ...]
+
+    @property
+    def n_per_group(self) -> float:
+        """Persons a group on average, the n of the RMSEA (Steiger 1998)."""
+        return self.n / len(self.groups)

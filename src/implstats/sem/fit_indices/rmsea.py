@@ -1,6 +1,6 @@
 """Root mean square error of approximation, its interval and its tests.
 
-    rmsea = sqrt(max(X - d, 0) / (n d))
+    rmsea = sqrt(max(X - d, 0) / (n d)),   n persons a group on average (Steiger 1998)
 
 The 90 % interval inverts the noncentral chi-square in its noncentrality; pvalue tests
 rmsea <= .05 (close fit), notclose.pvalue rmsea >= .08. Steiger & Lind (1980); Browne & Cudeck (1992);
@@ -40,7 +40,7 @@ def noncentrality(X: float, d: float, probability: float) -> float:
     return float(point)
 
 
-def rmsea(X: float, d: float, n: int) -> Index:
+def rmsea(X: float, d: float, n: float) -> Index:
     """Return rmsea, its interval and tests; zero, without tests, for a saturated model."""
     fixed: Index = {"rmsea.ci.level": LEVEL, "rmsea.close.h0": CLOSE, "rmsea.notclose.h0": NOT_CLOSE}
     if d == 0:

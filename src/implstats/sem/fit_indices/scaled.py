@@ -56,7 +56,7 @@ def _rmsea(fit: FitRecord, scale: float | None) -> Index:
     if scale is None or scale <= 0:
         none: Index = dict.fromkeys(f"{name}.scaled" for name in RMSEA_NAMES)
         return none | {f"{name}.robust": None if "pvalue" in name else 0.0 for name in RMSEA_NAMES}
-    n, d, X = fit.n, fit.df, fit.chisq / scale
+    n, d, X = fit.n_per_group, fit.df, fit.chisq / scale
     by_sum, by_scale = rmsea(fit.chisq, scale * d, n), rmsea(X, d, n)
     out: Index = {f"{name}.scaled": by_sum[name] for name in RMSEA_NAMES}
     for name in RMSEA_NAMES[:3]:

@@ -21,10 +21,12 @@ missing data. Psychological Methods, 28(2), 263-283.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.linalg import block_diag
 
 from implstats.sem.estimators.fiml import Incomplete
 from implstats.sem.estimators.incomplete import (
@@ -51,11 +53,12 @@ class Corrected:
 
 
 def corrected_tests(
-    structure: Structure,
-    incomplete: Incomplete,
+    structures: Sequence[Structure],
+    groups: Sequence[Incomplete],
     *,
-    moments: Moments,
-    stacks: Stacks,
+    moments: Sequence[Moments],
+    stacks: Sequence[Stacks],
+    tangent: Array | None,
     x: list[int],
     df: int,
     baseline_df: int,
@@ -65,27 +68,61 @@ def corrected_tests(
 
     Parameters
     ----------
+    moments, stacks
+        Of each group.
+    tangent : ndarray, shape (q, r), or None
+        Directions that equality constraints leave.
     x : list of int
         Positions of the exogenous predictors.
     robust : bool
         Whether Gamma is the sandwich.
     """
-    patterns, saturated = incomplete.patterns, incomplete.saturated
-    H = moment_information(patterns, saturated.state, observed=True)
-    W = complete_information(saturated.cov)
-    gamma: Array = np.linalg.inv(H).astype(float, copy=False)
-    if robust:
-        gamma = gamma @ (score_products(patterns, saturated.state, saturated.mean) / patterns.n) @ gamma
-    delta = moment_derivatives(_predictor_stacks(structure, moments))
-    delta = np.hstack([columns_to_free(structure, moment_derivatives(stacks)), delta])
-    of_baseline = baseline_moments(incomplete, x)
-    base = np.eye(len(H))[:, baseline_places(len(saturated.mean), x)]
+    W, H, gamma = _saturated_matrices(groups, robust=robust)
+    p = len(structures[0].observed)
+    base = np.eye(len(H) // len(groups))[:, baseline_places(p, x)]
     return Corrected(
-        chisq=complete_chisq(incomplete, moments.cov, moments.mean),
-        scale=_expectation(W, H, gamma, delta) / df if df else None,
-        baseline_chisq=complete_chisq(incomplete, *of_baseline),
-        baseline_scale=_expectation(W, H, gamma, base) / baseline_df if baseline_df else 1.0,
+        chisq=sum(complete_chisq(g, at.cov, at.mean) for g, at in zip(groups, moments, strict=True)),
+        scale=_expectation(W, H, gamma, _all_derivatives(structures, moments, stacks, tangent)) / df
+        if df
+        else None,
+        baseline_chisq=sum(complete_chisq(g, *baseline_moments(g, x)) for g in groups),
+        baseline_scale=_expectation(W, H, gamma, block_diag(*[base] * len(groups))) / baseline_df
+        if baseline_df
+        else 1.0,
     )
+
+
+def _saturated_matrices(groups: Sequence[Incomplete], *, robust: bool) -> tuple[Array, Array, Array]:
+    """W, H and Gamma of the moments of all groups, of one person of all."""
+    n = sum(g.patterns.n for g in groups)
+    of_w, of_h, of_gamma = [], [], []
+    for g in groups:
+        share = g.patterns.n / n
+        H = moment_information(g.patterns, g.saturated.state, observed=True)
+        gamma: Array = np.linalg.inv(H).astype(float, copy=False)
+        if robust:
+            J = score_products(g.patterns, g.saturated.state, g.saturated.mean) / g.patterns.n
+            gamma = gamma @ J @ gamma
+        of_w.append(share * complete_information(g.saturated.cov))
+        of_h.append(share * H)
+        of_gamma.append(gamma / share)
+    return block_diag(*of_w), block_diag(*of_h), block_diag(*of_gamma)
+
+
+def _all_derivatives(
+    structures: Sequence[Structure],
+    moments: Sequence[Moments],
+    stacks: Sequence[Stacks],
+    tangent: Array | None,
+) -> Array:
+    """Delta of the moments of all groups, in the free directions and in the moments of predictors."""
+    of_group = zip(structures, stacks, strict=True)
+    free = np.vstack([columns_to_free(structure, moment_derivatives(s)) for structure, s in of_group])
+    predictors = [
+        moment_derivatives(_predictor_stacks(structure, at))
+        for structure, at in zip(structures, moments, strict=True)
+    ]
+    return np.hstack([free if tangent is None else free @ tangent, block_diag(*predictors)])
 
 
 def _predictor_stacks(structure: Structure, moments: Moments) -> Stacks:

@@ -13,6 +13,7 @@ the same two matrices in the distinct moments, at that model's own moments.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -62,7 +63,7 @@ def _proper_state(patterns: Patterns, cov: Array, mean: Array) -> State:
 
 
 def fiml_deviances(incomplete: Incomplete, value: float, x: list[int]) -> Deviances:
-    """Return the tests of a model whose criterion is ``value``; ``x`` are the exogenous predictors."""
+    """Return the tests of one group whose criterion is ``value``; ``x`` are the exogenous predictors."""
     patterns, saturated = incomplete.patterns, incomplete.saturated.state.value
     n, constant = patterns.n, patterns.constant
     baseline = _proper_state(patterns, *baseline_moments(incomplete, x)).value
@@ -91,13 +92,34 @@ def baseline_places(p: int, x: list[int]) -> NDArray[np.intp]:
     return np.concatenate([np.nonzero(free)[0], len(i) + np.arange(p)])
 
 
+def fiml_score_products(
+    structures: Sequence[Structure],
+    groups: Sequence[Incomplete],
+    moments: Sequence[Moments],
+    stacks: Sequence[Stacks],
+) -> Array:
+    """Return J = sum_i s_i s_i' over the persons of all groups, shape (q, q)."""
+    total = np.zeros((structures[0].n_free,) * 2)
+    for structure, incomplete, at, derivatives in zip(structures, groups, moments, stacks, strict=True):
+        state = _proper_state(incomplete.patterns, at.cov, at.mean)
+        delta = columns_to_free(structure, moment_derivatives(derivatives))
+        total += delta.T @ score_products(incomplete.patterns, state, at.mean) @ delta
+    return total
+
+
+def fiml_saturated_trace(groups: Sequence[Incomplete]) -> float:
+    """Return tr(H^-1 J) of the saturated model, summed over groups."""
+    return sum(_trace(*_bread_and_meat(g.patterns, g.saturated.state, g.saturated.mean)) for g in groups)
+
+
 def fiml_robust(
-    structure: Structure,
-    incomplete: Incomplete,
+    structures: Sequence[Structure],
+    groups: Sequence[Incomplete],
     *,
-    moments: Moments,
-    stacks: Stacks,
-    observed: Array,
+    moments: Sequence[Moments],
+    stacks: Sequence[Stacks],
+    bread: Array,
+    n_free: int,
     df: int,
     x: list[int],
     baseline_df: int,
@@ -107,35 +129,36 @@ def fiml_robust(
     Parameters
     ----------
     moments, stacks
-        Of the model at its optimum.
-    observed : ndarray, shape (q, q)
-        Exact information of one person.
+        Of each group at the model's optimum.
+    bread : ndarray, shape (q, q)
+        Inverse exact information of all persons, within the constraints.
+    n_free : int
+        Free parameters, equality constraints taken off.
     x : list of int
         Positions of the exogenous predictors.
     """
-    patterns, saturated = incomplete.patterns, incomplete.saturated
-    state = _proper_state(patterns, moments.cov, moments.mean)
-    delta = columns_to_free(structure, moment_derivatives(stacks))
-    meat = delta.T @ (score_products(patterns, state, moments.mean) / patterns.n) @ delta
-    bread = np.linalg.inv(observed)
+    meat = fiml_score_products(structures, groups, moments, stacks)
     of_model = float((bread * meat).sum())
-    of_saturated = _trace(*_bread_and_meat(patterns, saturated.state, saturated.mean))
-    p = len(structure.observed)
+    of_saturated = fiml_saturated_trace(groups)
+    p = len(structures[0].observed)
     return Robust(
-        covariance=bread @ meat @ bread / patterns.n,
+        covariance=bread @ meat @ bread,
         scale=(of_saturated - of_model) / df if df else None,
-        baseline_scale=_baseline_scale(incomplete, of_saturated, x, baseline_df),
+        baseline_scale=_baseline_scale(groups, of_saturated, x, baseline_df),
         extra={
-            "scaling.factor.h1": of_saturated / (p * (p + 3) // 2),
-            "scaling.factor.h0": of_model / structure.n_free,
+            "scaling.factor.h1": of_saturated / (len(groups) * (p * (p + 3) // 2)),
+            "scaling.factor.h0": of_model / n_free,
         },
     )
 
 
-def _baseline_scale(incomplete: Incomplete, of_saturated: float, x: list[int], df: int) -> float:
+def _baseline_scale(groups: Sequence[Incomplete], of_saturated: float, x: list[int], df: int) -> float:
     if df == 0:
         return 1.0
-    cov, mean = baseline_moments(incomplete, x)
-    H, J = _bread_and_meat(incomplete.patterns, _proper_state(incomplete.patterns, cov, mean), mean)
-    free = np.ix_(*(baseline_places(len(mean), x),) * 2)
-    return (of_saturated - _trace(H[free], J[free])) / df
+    of_baseline = 0.0
+    for incomplete in groups:
+        cov, mean = baseline_moments(incomplete, x)
+        H, J = _bread_and_meat(incomplete.patterns, _proper_state(incomplete.patterns, cov, mean), mean)
+        free = np.ix_(*(baseline_places(len(mean), x),) * 2)
+        of_baseline += _trace(H[free], J[free])
+    return (of_saturated - of_baseline) / df

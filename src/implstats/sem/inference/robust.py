@@ -12,7 +12,8 @@ tr(V Gamma) = mean of half of (x'Wx)^2 - 2 x'W S W x + tr(WSWS), plus x'Wx with 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -23,6 +24,7 @@ from implstats.sem.model.matrices import Structure, columns_to_free
 from implstats.sem.model.moments import Stacks
 
 Array = NDArray[np.float64]
+Kind = Literal["MLM", "MLR"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,7 +60,7 @@ class Fitted:
     means: bool
 
 
-def casewise_scores(fitted: Fitted, kind: Literal["MLM", "MLR"]) -> Array:
+def casewise_scores(fitted: Fitted, kind: Kind) -> Array:
     """Return persons' scores in entry space, shape (n, k)."""
     A, B, M, W = fitted.stacks.a, fitted.stacks.b, fitted.stacks.m, fitted.weight
     shift = fitted.sample.mean - fitted.mean if fitted.means and kind == "MLR" else np.zeros(len(W))
@@ -84,62 +86,70 @@ def _trace_saturated_yb(fitted: Fitted) -> float:
     return 0.5 * float((distance**2).mean() - p) + (p if fitted.means else 0)
 
 
+def score_products(structures: Sequence[Structure], groups: Sequence[Fitted], kind: Kind) -> Array:
+    """Return J = sum_i s_i s_i' over the persons of all groups, shape (q, q)."""
+    total = np.zeros((structures[0].n_free,) * 2)
+    for structure, fitted in zip(structures, groups, strict=True):
+        scores = columns_to_free(structure, casewise_scores(fitted, kind))
+        total += scores.T @ scores
+    return total
+
+
+def saturated_trace(groups: Sequence[Fitted], kind: Kind) -> float:
+    """Return the trace of the saturated model, summed over groups (each group's weight cancels)."""
+    return sum(_trace_saturated_sb(g) if kind == "MLM" else _trace_saturated_yb(g) for g in groups)
+
+
 def robust_inference(
-    structure: Structure,
-    fitted: Fitted,
+    structures: Sequence[Structure],
+    groups: Sequence[Fitted],
     *,
-    kind: Literal["MLM", "MLR"],
-    expected: Array,
-    observed: Array,
+    kind: Kind,
+    bread: Array,
+    n_free: int,
     df: int,
-    baseline: tuple[Array, Stacks],
+    x: list[int],
     baseline_df: int,
 ) -> Robust:
     """Return the sandwich and the scaling factors.
 
     Parameters
     ----------
-    expected, observed : ndarray, shape (q, q)
-        Information of one person.
-    baseline : (ndarray, Stacks)
-        Inverse covariance and stacks of the baseline model.
+    groups : sequence of Fitted
+        Each group at the model's optimum.
+    bread : ndarray, shape (q, q)
+        Inverse information of all persons, expected (MLM) or exact (MLR), within the constraints.
+    n_free : int
+        Free parameters, equality constraints taken off.
+    x : list of int
+        Positions of the exogenous predictors.
     """
-    n = fitted.sample.n
-    scores = columns_to_free(structure, casewise_scores(fitted, kind))
-    bread = np.linalg.inv((expected if kind == "MLM" else observed) * n)
-    meat = scores.T @ scores
-    covariance = bread @ meat @ bread
+    meat = score_products(structures, groups, kind)
     model_trace = float((bread * meat).sum())
-    total = _trace_saturated_sb(fitted) if kind == "MLM" else _trace_saturated_yb(fitted)
-    scale = (total - model_trace) / df if df else None
-    base = Fitted(
-        weight=baseline[0],
-        mean=fitted.sample.mean,
-        stacks=baseline[1],
-        centred=fitted.centred,
-        sample=fitted.sample,
-        means=fitted.means,
-    )
-    baseline_scale = _baseline_scale(base, kind, baseline_df)
-    moments = len(fitted.weight) * (len(fitted.weight) + 1) // 2 + (len(fitted.weight) if fitted.means else 0)
-    extra = {"scaling.factor.h1": total / moments, "scaling.factor.h0": model_trace / structure.n_free}
+    total = saturated_trace(groups, kind)
+    p, means = len(groups[0].weight), groups[0].means
+    moments = len(groups) * (p * (p + 1) // 2 + (p if means else 0))
+    extra = {"scaling.factor.h1": total / moments, "scaling.factor.h0": model_trace / n_free}
     return Robust(
-        covariance=covariance,
-        scale=scale,
-        baseline_scale=baseline_scale,
+        covariance=bread @ meat @ bread,
+        scale=(total - model_trace) / df if df else None,
+        baseline_scale=_baseline_scale(groups, kind, x, baseline_df),
         extra=extra if kind == "MLR" else {},
     )
 
 
-def _baseline_scale(base: Fitted, kind: Literal["MLM", "MLR"], df: int) -> float:
+def _baseline_scale(groups: Sequence[Fitted], kind: Kind, x: list[int], df: int) -> float:
     """Scaling factor of the baseline; its exact information equals the expected one at its estimate."""
     if df == 0:
         return 1.0
-    scores = casewise_scores(base, kind)
-    bread = np.linalg.inv(expected_information(base.weight, base.stacks, means=base.means))
-    trace = float((bread * (scores.T @ scores)).sum()) / base.sample.n
-    total = _trace_saturated_sb(base) if kind == "MLM" else _trace_saturated_yb(base)
-    return (total - trace) / df
+    excess = 0.0
+    for fitted in groups:
+        weight, stacks = baseline_stacks(fitted.sample, x, means=fitted.means)
+        base = replace(fitted, weight=weight, mean=fitted.sample.mean, stacks=stacks)
+        scores = casewise_scores(base, kind)
+        bread = np.linalg.inv(expected_information(base.weight, base.stacks, means=base.means))
+        excess += saturated_trace([base], kind) - float((bread * (scores.T @ scores)).sum()) / base.sample.n
+    return excess / df
 
 
 def baseline_stacks(sample: SampleMoments, x: list[int], *, means: bool) -> tuple[Array, Stacks]:

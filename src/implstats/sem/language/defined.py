@@ -49,7 +49,7 @@ FUNCTIONS: dict[str, tuple[Callable[[float], float], Callable[[float], float]]] 
 _BINARY = (ast.Add, ast.Sub, ast.Mult, ast.Div, ast.Pow)
 
 
-def parse_definition(text: str, *, name: str) -> ast.expr:
+def parse_definition(text: str, *, name: str, what: str = "definition") -> ast.expr:
     """Return the checked syntax tree of the right-hand side of a definition.
 
     Raises
@@ -71,7 +71,7 @@ def parse_definition(text: str, *, name: str) -> ast.expr:
         raise ModelTextError(
             "The model",
             [
-                f"definition '{name}': {reason}; use labels, numbers, + - * / ^, brackets and "
+                f"{what} '{name}': {reason}; use labels, numbers, + - * / ^, brackets and "
                 f"{', '.join(FUNCTIONS)}"
             ],
         ) from None
@@ -162,6 +162,6 @@ def _binary(op: ast.operator, u: Dual, v: Dual) -> Dual:
     return Dual(power, gradient)
 
 
-def unknown_label_message(name: str, label: str, known: set[str]) -> str:
+def unknown_label_message(name: str, label: str, known: set[str], *, what: str = "definition") -> str:
     """Return the sentence for a definition that uses a label no parameter bears."""
-    return f"definition '{name}' uses '{label}', which no parameter bears{did_you_mean(label, known)}"
+    return f"{what} '{name}' uses '{label}', which no parameter bears{did_you_mean(label, known)}"

@@ -35,13 +35,6 @@ def refuse_unsupported(text: ModelText) -> None:
         for e in text.expressions
         if e.op in _EXPRESSIONS
     ]
-    for term in text.terms:
-        if any(len(modifier.values) > 1 for modifier in term.modifiers):
-            problems.append(
-                f"line {term.line}, '{term.lhs} {term.op} {term.rhs}': c() gives one value a group, and "
-                "groups are "
-                "not fitted; write one value"
-            )
     if problems:
         raise NotSupportedError(
             "Not done by this version of implstats:\n" + "\n".join(f"  {p}" for p in problems)

@@ -281,6 +281,8 @@ def _modifier_of(values: tuple[Value, ...]) -> Modifier:
         return Modifier("free", values)
     if all(v is None or isinstance(v, float) for v in values):
         return Modifier("fix", values)
+    if any(isinstance(v, float) for v in values):
+        raise _LineError("c() mixes numbers and labels; give numbers (or NA) alone, or labels alone")
     return Modifier("label", tuple(None if v is None else str(v) for v in values))
 
 

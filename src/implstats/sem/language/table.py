@@ -8,68 +8,18 @@ modelled; then the definitions. Defaults after Rosseel (2012, section 3 and appe
 
 from __future__ import annotations
 
-import ast
 from collections import Counter
 from dataclasses import dataclass, field
 
+from implstats.sem.language.constraints import Constraint, read_constraints
 from implstats.sem.language.defined import names_in, parse_definition, unknown_label_message
+from implstats.sem.language.groups import equate_groups, rows_by_group
+from implstats.sem.language.modifiers import apply_modifiers, share_labels
 from implstats.sem.language.names import Names, find_names
+from implstats.sem.language.rows import Definition, Row
 from implstats.sem.language.support import refuse_unsupported
 from implstats.sem.language.syntax import ModelText, ModelTextError, Term
 from implstats.sem.options import Options
-
-
-@dataclass(slots=True)
-class Row:
-    """One parameter.
-
-    Attributes
-    ----------
-    lhs, op, rhs : str
-        What it is; ``op`` is one of ``=~ ~ ~~ ~1 :=``.
-    user : bool
-        Written by the user, not added by a default.
-    fixed : float or None
-        The fixed value; ``None`` for a free parameter and for sample moments (``exo``).
-    exo : bool
-        Fixed at the sample moment of exogenous observed variables.
-    free : int
-        Number of the free parameter from 1, 0 when fixed; parameters with one label share a number.
-    label : str
-    start : float or None
-        Start value asked for.
-    line : int
-        Line of the model text, 0 for a default.
-    group, level : int
-        From 1.
-    """
-
-    lhs: str
-    op: str
-    rhs: str
-    user: bool = False
-    fixed: float | None = None
-    exo: bool = False
-    free: int = 0
-    label: str = ""
-    start: float | None = None
-    line: int = 0
-    group: int = 1
-    level: int = 1
-
-    @property
-    def name(self) -> str:
-        """The parameter in words, such as ``"f =~ x1"``."""
-        return f"{self.lhs} ~ 1" if self.op == "~1" else f"{self.lhs} {self.op} {self.rhs}"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Definition:
-    """A ``:=`` row: its name, its text without blanks and its checked tree."""
-
-    name: str
-    text: str
-    tree: ast.expr
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,6 +38,9 @@ class ParameterTable:
         Free parameters, shared ones counted once.
     notes : tuple of (str, str)
         Name and sentence of whatever the reader should know about the defaults taken.
+    groups : tuple of str
+        Labels of the groups; one empty text without groups. Every group has the same rows in the same order.
+    constraints : tuple of Constraint
     """
 
     rows: tuple[Row, ...]
@@ -96,18 +49,38 @@ class ParameterTable:
     means: bool
     n_free: int
     notes: tuple[tuple[str, str], ...] = field(default=())
+    groups: tuple[str, ...] = ("",)
+    constraints: tuple[Constraint, ...] = ()
+
+    def of_group(self, group: int) -> tuple[Row, ...]:
+        """Return the rows of one group, numbered from 1."""
+        if len(self.groups) == 1:
+            return self.rows
+        size = len(self.rows) // len(self.groups)
+        return self.rows[(group - 1) * size : group * size]
 
     def free_names(self) -> list[str]:
-        """Return a readable name for each free parameter: its label, else its first row's name."""
-        found: dict[int, str] = {}
+        """Return a readable name of each free parameter: its first row's, with the group if it is its own."""
+        found: dict[int, Row] = {}
+        in_groups: dict[int, set[int]] = {}
         for row in self.rows:
-            if row.free and row.free not in found:
-                found[row.free] = row.name
-        return [found[k] for k in range(1, self.n_free + 1)]
+            if row.free:
+                found.setdefault(row.free, row)
+                in_groups.setdefault(row.free, set()).add(row.group)
+        several = len(self.groups) > 1
+        return [
+            found[k].name + (f" [{self.groups[found[k].group - 1]}]" if several and len(g) == 1 else "")
+            for k, g in sorted(in_groups.items())
+        ]
 
 
-def build_table(text: ModelText, options: Options) -> ParameterTable:
+def build_table(text: ModelText, options: Options, *, groups: tuple[str, ...] = ("",)) -> ParameterTable:
     """Return the parameter table of a model text under the given options.
+
+    Parameters
+    ----------
+    groups : tuple of str
+        Labels of the groups, in the order of the data.
 
     Raises
     ------
@@ -132,15 +105,20 @@ def build_table(text: ModelText, options: Options) -> ParameterTable:
         rows.setdefault(_key(row.lhs, row.op, row.rhs), row)
     table = list(rows.values())
     _fix_by_default(table, names, options)
-    _apply_modifiers(table, text.terms, problems)
-    _share_labels(table, problems)
+    table = rows_by_group(table, names, options, len(groups))
+    apply_modifiers(table, text.terms, _key, len(groups), problems)
+    notes = [*_notes(names, options), *_label_notes(text.terms, len(groups), options)]
+    equate_groups(table, names, options, problems)
+    share_labels(table, problems)
     definitions = _definitions(text, table, problems)
+    others = (e for e in text.expressions if e.op != ":=")
+    constraints = read_constraints(others, table, definitions, problems)
     if problems:
         raise ModelTextError("The model", problems)
     n_free = _number(table)
     return ParameterTable(
         rows=tuple(table), definitions=definitions, names=names, means=means, n_free=n_free,
-        notes=_notes(names, options),
+        notes=tuple(notes), groups=groups, constraints=constraints,
     )  # fmt: skip
 
 
@@ -215,49 +193,6 @@ def _single_indicators(rows: list[Row]) -> set[str]:
     return {row.rhs for row in loadings if per_latent[row.lhs] == 1 and per_indicator[row.rhs] == 1}
 
 
-def _apply_modifiers(rows: list[Row], terms: tuple[Term, ...], problems: list[str]) -> None:
-    index = {_key(row.lhs, row.op, row.rhs): row for row in rows if row.user}
-    said: dict[tuple[int, str], object] = {}
-    for term in terms:
-        row = index[_key(term.lhs, term.op, term.rhs)]
-        for modifier in term.modifiers:
-            kind = "value" if modifier.kind in ("fix", "free") else modifier.kind
-            value = modifier.values[0]
-            before = said.setdefault((id(row), kind), value)
-            if before != value:
-                problems.append(
-                    f"line {term.line}: '{row.name}' is given two {kind}s, {_spell(before)} and "
-                    f"{_spell(value)}; keep one"
-                )
-            elif kind == "value":
-                row.fixed = None if value is None else float(value)
-            elif kind == "start":
-                row.start = float(value)  # type: ignore[arg-type]
-            else:
-                row.label = str(value)
-
-
-def _spell(value: object) -> str:
-    return "NA (free)" if value is None else f"{value:g}" if isinstance(value, float) else f"'{value}'"
-
-
-def _share_labels(rows: list[Row], problems: list[str]) -> None:
-    """Parameters with one label are one parameter; where one of them is fixed, all are."""
-    for label in {row.label for row in rows if row.label}:
-        same = [row for row in rows if row.label == label]
-        values = {row.fixed for row in same if row.fixed is not None}
-        if len(values) > 1:
-            places = " and ".join(
-                f"'{row.name}' at {row.fixed:g} (line {row.line})" for row in same if row.fixed is not None
-            )
-            problems.append(
-                f"label '{label}' makes parameters equal that are fixed at different values: {places}"
-            )
-        elif values:
-            for row in same:
-                row.fixed = next(iter(values))
-
-
 def _number(rows: list[Row]) -> int:
     numbers: dict[str, int] = {}
     count = 0
@@ -277,7 +212,7 @@ def _number(rows: list[Row]) -> int:
 def _definitions(text: ModelText, rows: list[Row], problems: list[str]) -> tuple[Definition, ...]:
     known = {row.label for row in rows if row.label}
     found: list[Definition] = []
-    for expression in text.expressions:
+    for expression in (e for e in text.expressions if e.op == ":="):
         try:
             tree = parse_definition(expression.rhs, name=expression.lhs)
         except ModelTextError as error:
@@ -297,6 +232,22 @@ def _definitions(text: ModelText, rows: list[Row], problems: list[str]) -> tuple
         text_without_blanks = "".join(expression.rhs.split())
         found.append(Definition(name=expression.lhs, text=text_without_blanks, tree=tree))
     return tuple(found)
+
+
+def _label_notes(terms: tuple[Term, ...], n_groups: int, options: Options) -> list[tuple[str, str]]:
+    """Say that one label in a model of several groups makes a parameter equal in all of them."""
+    if n_groups == 1 or options.group_equal:
+        return []
+    labels = {
+        str(m.values[0]) for t in terms for m in t.modifiers if m.kind == "label" and len(m.values) == 1
+    }
+    if not labels:
+        return []
+    return [(
+        "labels",
+        f"The label(s) {', '.join(sorted(labels))} stand for all groups, so these parameters are equal in "
+        "all groups. Where that is not meant, give one label a group, as in 'c(a1, a2)*x'.",
+    )]  # fmt: skip
 
 
 def _notes(names: Names, options: Options) -> tuple[tuple[str, str], ...]:

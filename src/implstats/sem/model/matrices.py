@@ -15,7 +15,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from implstats.sem.language.table import ParameterTable, Row
+from implstats.sem.language.rows import Row
+from implstats.sem.language.table import ParameterTable
 
 Array = NDArray[np.float64]
 Index = NDArray[np.intp]
@@ -57,8 +58,8 @@ class Structure:
     means, has_regressions : bool
     n_free : int
         q.
-    one_to_one : bool
-        Whether entries and free parameters are the same list.
+    one_to_one, distinct : bool
+        Whether entries and free parameters are the same list; whether no two entries share a parameter.
     """
 
     observed: tuple[str, ...]
@@ -74,10 +75,17 @@ class Structure:
     has_regressions: bool
     n_free: int
     one_to_one: bool
+    distinct: bool
 
 
-def build_structure(table: ParameterTable) -> Structure:
-    """Return the matrices of a parameter table."""
+def build_structures(table: ParameterTable) -> tuple[Structure, ...]:
+    """Return the matrices of each group of a parameter table."""
+    return tuple(build_structure(table, group=g) for g in range(1, len(table.groups) + 1))
+
+
+def build_structure(table: ParameterTable, *, group: int = 1) -> Structure:
+    """Return the matrices of one group; its entries point to the free parameters of the whole model."""
+    rows = table.of_group(group)
     observed, latent = table.names.observed, table.names.latent
     eta = (*latent, *_promoted(table))
     p_of, m_of = {v: i for i, v in enumerate(observed)}, {v: i for i, v in enumerate(eta)}
@@ -93,7 +101,7 @@ def build_structure(table: ParameterTable) -> Structure:
     for name in eta[len(latent) :]:
         template["loading"][p_of[name], m_of[name]] = 1.0
     place, exo, entries = {}, [], []
-    for row in table.rows:
+    for row in rows:
         matrix, i, j = place[id(row)] = _cell(row, p_of, m_of)
         if row.exo:
             exo.append((matrix, i, j, p_of[row.lhs], p_of[row.rhs or row.lhs]))
@@ -118,6 +126,7 @@ def build_structure(table: ParameterTable) -> Structure:
         has_regressions=bool(len(cells["regression"].free) or np.any(template["regression"])),
         n_free=table.n_free,
         one_to_one=ids == list(range(table.n_free)),
+        distinct=len(set(ids)) == len(ids),
     )
 
 
@@ -125,9 +134,9 @@ def _promoted(table: ParameterTable) -> list[str]:
     """Observed variables that must stand in eta."""
     latent = set(table.names.latent)
     inside = set(latent)
-    inside.update(v for row in table.rows if row.op == "~" for v in (row.lhs, row.rhs))
-    inside.update(row.lhs for row in table.rows if row.op == "=~" and row.lhs not in latent)
-    pairs = [(row.lhs, row.rhs) for row in table.rows if row.op == "~~" and row.lhs != row.rhs]
+    inside.update(v for row in table.of_group(1) if row.op == "~" for v in (row.lhs, row.rhs))
+    inside.update(row.lhs for row in table.of_group(1) if row.op == "=~" and row.lhs not in latent)
+    pairs = [(row.lhs, row.rhs) for row in table.of_group(1) if row.op == "~~" and row.lhs != row.rhs]
     grew = True
     while grew:
         before = len(inside)
@@ -214,6 +223,10 @@ def to_free(structure: Structure, by_entry: Array) -> Array:
     """
     if structure.one_to_one:
         return by_entry
+    if structure.distinct:
+        out = np.zeros((structure.n_free,) * by_entry.ndim)
+        out[np.ix_(*(structure.ids,) * by_entry.ndim)] = by_entry
+        return out
     spread = np.zeros((len(structure.ids), structure.n_free))
     spread[np.arange(len(structure.ids)), structure.ids] = 1.0
     if by_entry.ndim == 1:
@@ -226,5 +239,8 @@ def columns_to_free(structure: Structure, rows: Array) -> Array:
     if structure.one_to_one:
         return rows
     out = np.zeros((rows.shape[0], structure.n_free))
+    if structure.distinct:
+        out[:, structure.ids] = rows
+        return out
     np.add.at(out.T, structure.ids, rows.T)
     return out

@@ -15,7 +15,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from implstats.sem.language.table import ParameterTable, Row
+from implstats.sem.language.rows import Row
+from implstats.sem.language.table import ParameterTable
 
 Array = NDArray[np.float64]
 
@@ -32,10 +33,11 @@ def marker_start(table: ParameterTable, unit: ParameterTable, unit_values: list[
     """
     if [row.name for row in table.rows] != [row.name for row in unit.rows]:
         return None
-    metric = dict.fromkeys(table.names.latent, 1.0)
+    groups = range(1, len(table.groups) + 1)
+    metric = {(latent, group): 1.0 for latent in table.names.latent for group in groups}
     for row, value in zip(table.rows, unit_values, strict=True):
         if row.op == "=~" and row.fixed == 1.0 and row.rhs in table.names.observed:
-            metric[row.lhs] = value
+            metric[row.lhs, row.group] = value
     if any(abs(c) < 1e-6 for c in metric.values()):
         return None
     theta = np.zeros(table.n_free)
@@ -45,8 +47,8 @@ def marker_start(table: ParameterTable, unit: ParameterTable, unit_values: list[
     return theta
 
 
-def _factor(row: Row, metric: dict[str, float]) -> float:
-    left, right = metric.get(row.lhs, 1.0), metric.get(row.rhs, 1.0)
+def _factor(row: Row, metric: dict[tuple[str, int], float]) -> float:
+    left, right = metric.get((row.lhs, row.group), 1.0), metric.get((row.rhs, row.group), 1.0)
     if row.op == "=~":
         return right / left
     if row.op == "~":

@@ -11,11 +11,14 @@ so a residual covariance becomes the correlation of the residuals. R^2 = 1 - res
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
 from implstats.sem.inference.wald import defined_from
-from implstats.sem.language.table import ParameterTable, Row
+from implstats.sem.language.rows import Row
+from implstats.sem.language.table import ParameterTable
 from implstats.sem.model.matrices import Structure, filled
 from implstats.sem.model.moments import Moments
 
@@ -27,22 +30,23 @@ def _root(values: Array) -> Array:
     return np.sqrt(np.where(values > 0, values, np.nan))
 
 
-def row_values(table: ParameterTable, structure: Structure, theta: Array) -> list[float]:
+def row_values(table: ParameterTable, structures: Sequence[Structure], theta: Array) -> list[float]:
     """Return the unstandardised value of each table row, fixed and sample ones included."""
-    matrices = filled(structure, theta)
     values = []
-    for row in table.rows:
-        matrix, i, j = structure.place[id(row)]
-        cells = matrices[matrix]
-        values.append(float(cells[i] if cells.ndim == 1 else cells[i, j]))
+    for group, structure in enumerate(structures, start=1):
+        matrices = filled(structure, theta)
+        for row in table.of_group(group):
+            matrix, i, j = structure.place[id(row)]
+            cells = matrices[matrix]
+            values.append(float(cells[i] if cells.ndim == 1 else cells[i, j]))
     return values
 
 
 def standardised(
     table: ParameterTable,
-    structure: Structure,
+    structures: Sequence[Structure],
     theta: Array,
-    moments: Moments,
+    moments: Sequence[Moments],
     values: list[float],
     *,
     observed: bool,
@@ -51,11 +55,35 @@ def standardised(
 
     Parameters
     ----------
+    structures, moments : sequence
+        Of each group: each is standardised by its own standard deviations.
     values : list of float
         From :func:`row_values`.
     observed : bool
         True for std_all, False for std_lv.
     """
+    out: list[float] = []
+    for group, (structure, of_group) in enumerate(zip(structures, moments, strict=True), start=1):
+        rows = table.of_group(group)
+        mine = values[len(out) : len(out) + len(rows)]
+        out += _standardised_rows(rows, structure, theta, of_group, mine, observed=observed)
+    by_label: dict[str, float] = {}
+    for row, value in zip(table.rows, out, strict=True):
+        if row.label:
+            by_label.setdefault(row.label, value)
+    return out + list(defined_from(table, by_label).values())
+
+
+def _standardised_rows(
+    rows: Sequence[Row],
+    structure: Structure,
+    theta: Array,
+    moments: Moments,
+    values: list[float],
+    *,
+    observed: bool,
+) -> list[float]:
+    """The rows of one group."""
     matrices = filled(structure, theta)
     sd_observed = _root(np.diag(moments.cov)) if observed else np.ones(len(structure.observed))
     sd = {name: float(s) for name, s in zip(structure.observed, sd_observed, strict=True)}
@@ -67,12 +95,7 @@ def standardised(
     residual.update(zip(structure.eta, map(float, _root(np.diag(matrices["psi"]))), strict=True))
     if not observed:
         residual.update(dict.fromkeys(structure.observed, 1.0))
-    out = [_scale(row, value, sd, residual) for row, value in zip(table.rows, values, strict=True)]
-    by_label: dict[str, float] = {}
-    for row, value in zip(table.rows, out, strict=True):
-        if row.label:
-            by_label.setdefault(row.label, value)
-    return out + list(defined_from(table, by_label).values())
+    return [_scale(row, value, sd, residual) for row, value in zip(rows, values, strict=True)]
 
 
 def _scale(row: Row, value: float, sd: dict[str, float], residual: dict[str, float]) -> float:

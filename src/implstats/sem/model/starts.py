@@ -8,39 +8,61 @@ equal loadings; it is tried when the first does not lead to an optimum.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
 from implstats.sem.estimators.ml import SampleMoments, inverse_and_log_det
-from implstats.sem.language.table import ParameterTable, Row
+from implstats.sem.language.rows import Row
+from implstats.sem.language.table import ParameterTable
 from implstats.sem.model.matrices import Structure
 from implstats.sem.model.moments import implied_moments
 
 Array = NDArray[np.float64]
 
 
-def start_values(table: ParameterTable, structure: Structure, sample: SampleMoments) -> Iterator[Array]:
+def start_values(
+    table: ParameterTable, structures: Sequence[Structure], samples: Sequence[SampleMoments]
+) -> Iterator[Array]:
     """Yield start vectors, each of shape (q,), best guess first, all with a positive definite Sigma.
 
-    None at all means that the model needs ``start()``.
+    Each group starts by itself; what groups share starts at the mean over persons. None at all means that
+    the model needs ``start()``.
     """
-    position = {name: i for i, name in enumerate(structure.observed)}
+    position = {name: i for i, name in enumerate(structures[0].observed)}
     for plain in (False, True):
-        theta = _fill(table, sample, position, plain=plain)
-        repaired = _make_positive(table, structure, theta)
+        total, weight = np.zeros(table.n_free), np.zeros(table.n_free)
+        for group, sample in enumerate(samples, start=1):
+            rows = table.of_group(group)
+            mine = np.zeros(table.n_free)
+            mine[[row.free - 1 for row in rows if row.free]] = sample.n
+            total += mine * _fill(table, rows, sample, position, plain=plain)
+            weight += mine
+        theta = total / weight
+        for row in table.rows:
+            if row.free and row.start is not None:
+                theta[row.free - 1] = row.start
+        repaired = _make_positive(table, structures, theta)
         if repaired is not None:
             yield repaired
 
 
-def _fill(table: ParameterTable, sample: SampleMoments, position: dict[str, int], *, plain: bool) -> Array:
+def _fill(
+    table: ParameterTable,
+    rows: Sequence[Row],
+    sample: SampleMoments,
+    position: dict[str, int],
+    *,
+    plain: bool,
+) -> Array:
     theta = np.zeros(table.n_free)
     variances: dict[str, float] = {}
     for latent in table.names.latent:
-        loadings = [row for row in table.rows if row.op == "=~" and row.lhs == latent]
-        variances[latent] = _fill_factor(theta, table, loadings, sample.cov, position, plain=plain)
-    for row in table.rows:
+        loadings = [row for row in rows if row.op == "=~" and row.lhs == latent]
+        unit = _fixed_variance(rows, latent)
+        variances[latent] = _fill_factor(theta, unit, loadings, sample.cov, position, plain=plain)
+    for row in rows:
         if not row.free or row.op == "=~":
             continue
         at = row.free - 1
@@ -53,9 +75,6 @@ def _fill(table: ParameterTable, sample: SampleMoments, position: dict[str, int]
             theta[at] = sample.cov[position[row.lhs], position[row.rhs]]
         elif row.op == "~1" and row.lhs in position:
             theta[at] = sample.mean[position[row.lhs]]
-    for row in table.rows:
-        if row.free and row.start is not None:
-            theta[row.free - 1] = row.start
     return theta
 
 
@@ -65,7 +84,7 @@ def _residual_start(variance: float, row: Row, table: ParameterTable) -> float:
 
 def _fill_factor(
     theta: Array,
-    table: ParameterTable,
+    unit_variance: float,
     loadings: list[Row],
     cov: Array,
     position: dict[str, int],
@@ -86,7 +105,7 @@ def _fill_factor(
     if marker is not None and marker.fixed is not None:
         variance, loading = common / marker.fixed**2, marker.fixed
     else:
-        variance = _fixed_variance(table, first.lhs)
+        variance = unit_variance
         loading = float(np.sqrt(common / variance))
     for row in observed:
         if row.free:
@@ -96,8 +115,8 @@ def _fill_factor(
     return variance
 
 
-def _fixed_variance(table: ParameterTable, latent: str) -> float:
-    fixed = [row.fixed for row in table.rows if row.op == "~~" and row.lhs == row.rhs == latent]
+def _fixed_variance(rows: Sequence[Row], latent: str) -> float:
+    fixed = [row.fixed for row in rows if row.op == "~~" and row.lhs == row.rhs == latent]
     return fixed[0] if fixed and fixed[0] is not None and fixed[0] > 0 else 1.0
 
 
@@ -113,7 +132,7 @@ def _triad(cov: Array, ref: int, indicators: list[int]) -> float:
     return float(np.clip(value, 0.1 * cov[ref, ref], 0.9 * cov[ref, ref]))
 
 
-def _make_positive(table: ParameterTable, structure: Structure, theta: Array) -> Array | None:
+def _make_positive(table: ParameterTable, structures: Sequence[Structure], theta: Array) -> Array | None:
     """Shrink loadings, regressions and covariances until Sigma is positive definite."""
     shrinks = np.zeros(len(theta), dtype=bool)
     for row in table.rows:
@@ -124,11 +143,15 @@ def _make_positive(table: ParameterTable, structure: Structure, theta: Array) ->
         ):
             shrinks[row.free - 1] = True
     for _ in range(20):
-        try:
-            cov = implied_moments(structure, theta).cov
-        except np.linalg.LinAlgError:
-            cov = np.zeros((1, 1))
-        if np.all(np.isfinite(cov)) and inverse_and_log_det(cov) is not None:
+        if all(_is_positive(structure, theta) for structure in structures):
             return theta
         theta = np.where(shrinks, 0.7 * theta, theta)
     return None
+
+
+def _is_positive(structure: Structure, theta: Array) -> bool:
+    try:
+        cov = implied_moments(structure, theta).cov
+    except np.linalg.LinAlgError:  # I - B singular
+        return False
+    return bool(np.all(np.isfinite(cov)) and inverse_and_log_det(cov) is not None)
