@@ -168,7 +168,7 @@ def test_custom_contrasts_follow_their_weights(fitted: Callable) -> None:
 
 
 def test_polynomials_are_the_usual_whole_numbers(after: Callable) -> None:
-    from implstats.mixed.after.contrasts import contrast_weights
+    from implstats.mixed.after.contrast_weights import contrast_weights
 
     frame = after("waves_by_arm")[1]
     means = mixed.emmeans(mixed.fit("y ~ w + (1 | inst)", frame), "w")

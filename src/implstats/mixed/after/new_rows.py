@@ -10,6 +10,7 @@ import numpy as np
 from implstats.errors import DataError, ProblemsError, did_you_mean
 from implstats.mixed.after.basis import columns_kept, fixed_basis, fixed_matrix, random_matrices
 from implstats.mixed.design.build import RandomPart
+from implstats.mixed.design.offset import offset_values
 from implstats.mixed.fitted import Fitted
 
 if TYPE_CHECKING:
@@ -30,6 +31,8 @@ class NewRows:
         Cluster numbers by level, -1 for a cluster that was not in the fit; empty as Z.
     weights : ndarray, (n,)
         Prior weights; one on new data.
+    offset : ndarray, (n,)
+        Zero without an offset.
     notes : list of str
     """
 
@@ -37,6 +40,7 @@ class NewRows:
     Z: list[np.ndarray]
     codes: list[np.ndarray]
     weights: np.ndarray
+    offset: np.ndarray
     notes: list[str]
 
 
@@ -47,6 +51,7 @@ def rows_of_fit(model: Fitted) -> NewRows:
     return NewRows(
         X=design.X[:, list(model.scaled.kept)], Z=[level.Z for level in design.levels],
         codes=[level.clusters.codes for level in design.levels], weights=weights, notes=[],
+        offset=np.zeros(len(design.y)) if design.offset is None else design.offset,
     )  # fmt: skip
 
 
@@ -83,7 +88,11 @@ def new_rows(model: Fitted, new: pd.DataFrame, *, used: tuple[int, ...], effects
         )
     if model.design.weights is not None and effects:
         notes.append("a new row counts as one of weight one")
-    return NewRows(X=X, Z=Z, codes=codes, weights=np.ones(len(new)), notes=notes)
+    offset = offset_values(model.formula, new)
+    return NewRows(
+        X=X, Z=Z, codes=codes, weights=np.ones(len(new)), notes=notes,
+        offset=np.zeros(len(new)) if offset is None else offset,
+    )  # fmt: skip
 
 
 def _codes(model: Fitted, new: pd.DataFrame, used: tuple[int, ...]) -> list[np.ndarray]:

@@ -143,7 +143,7 @@ def predict(
     used = levels_in_use(model, random)
     effects = bool(used) or interval == "prediction"
     rows = rows_of_fit(model) if newdata is None else new_rows(model, newdata, used=used, effects=effects)
-    values = rows.X @ coefficients(model) + _modes_part(result, rows, used)
+    values = rows.offset + rows.X @ coefficients(model) + _modes_part(result, rows, used)
     method, std_error, df = result.fixed[0].df_method, *_nothing(len(values))
     if not effects:
         found = linear(result, rows.X)
