@@ -102,7 +102,15 @@ def data_checks(design: Design, scaled: Standardised) -> list[Check]:
         _few_clusters(design),
         _clusters_of_one(design),
         *_crossed(design),
+        *_offset(design),
     ]
+
+
+def _offset(design: Design) -> list[Check]:
+    if design.offset is None:
+        return []
+    message = "The offset was taken from the outcome before the fit; predictions add it."
+    return [Check(name="offset", status="info", message=message)]
 
 
 def _crossed(design: Design) -> list[Check]:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from implstats.errors import DataError, NotSupportedError, UsageError
+from implstats.errors import DataError, UsageError
 from implstats.mixed.design.build import build_design
 from implstats.mixed.design.formula import read_formula
+from implstats.mixed.design.offset import with_offset, without_offsets
 from implstats.mixed.gaussian.fit import fit_gaussian
 from implstats.mixed.options import check_options
 from implstats.mixed.results import MixedResult
@@ -43,7 +44,8 @@ def fit(
     agq : int
         Points of adaptive Gauss-Hermite quadrature, for one random effect; 1 is Laplace's method.
     offset : str, optional
-        Column added to the linear predictor, such as the logarithm of the exposure of a count.
+        Column added to the linear predictor, such as the logarithm of the exposure of a count; the same as
+        ``offset(column)`` in the formula.
     robust : {"CR0", "CR1", "CR2", "CR3"}, optional
         Cluster-robust standard errors, clustered at the highest level, with Satterthwaite df;
         ``model_based`` of the result keeps the others.
@@ -101,20 +103,18 @@ def fit(
     if family != "gaussian":
         from implstats.mixed.laplace.fit import fit_generalised
 
+        read, column = without_offsets(read_formula(formula), offset)
         return fit_generalised(
-            read_formula(formula), data, family=family, link=link, agq=agq, weights=weights, offset=offset,
+            read, data, family=family, link=link, agq=agq, weights=weights, offset=column,
             df=df, ci_level=ci_level, second_opinion=second_opinion,
         )  # fmt: skip
-    if offset is not None:
-        raise NotSupportedError(
-            f"A Gaussian model takes no offset; subtract '{offset}' from the outcome as a column of the data."
-        )
     reml = reml is not False
     if residual is not None:
         return _fit_with_residual(
-            formula, data, residual, reml=reml, df=df, ci_level=ci_level, second_opinion=second_opinion
-        )
-    read = read_formula(formula)
+            formula, data, residual, offset=offset, reml=reml, df=df, ci_level=ci_level,
+            second_opinion=second_opinion,
+        )  # fmt: skip
+    read = with_offset(read_formula(formula), offset)
     design = build_design(read, data, weights=weights, crossed=True)
     return fit_gaussian(
         read, design, data, reml=reml, df=df, robust=robust, ci_level=ci_level, second_opinion=second_opinion
@@ -122,14 +122,14 @@ def fit(
 
 
 def _fit_with_residual(
-    formula: str, data: pd.DataFrame, residual: str, *, reml: bool, df: str, ci_level: float,
-    second_opinion: bool,
+    formula: str, data: pd.DataFrame, residual: str, *, offset: str | None, reml: bool, df: str,
+    ci_level: float, second_opinion: bool,
 ) -> MixedResult:  # fmt: skip
     from implstats.mixed.residual.fit import fit_residual
     from implstats.mixed.residual.term import read_residual
 
     term = read_residual(residual)
-    read = read_formula(formula, random_needed=False)
+    read = with_offset(read_formula(formula, random_needed=False), offset)
     design = build_design(read, data, weights=None, also=term.names)
     return fit_residual(
         read, design, data, term, reml=reml, df=df, ci_level=ci_level, second_opinion=second_opinion

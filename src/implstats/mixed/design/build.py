@@ -15,6 +15,7 @@ from implstats.mixed.design.clusters import Clusters, NotNested, ancestors, numb
 from implstats.mixed.design.coding import code_terms
 from implstats.mixed.design.expressions import Categories, Column, Numeric, evaluate, names_in, parse, unquote
 from implstats.mixed.design.formula import Bar, Formula
+from implstats.mixed.design.offset import offset_names, offset_values
 from implstats.mixed.design.terms import Terms, read_terms
 
 if TYPE_CHECKING:
@@ -50,7 +51,7 @@ class Design:
     Attributes
     ----------
     y : ndarray, (n,)
-        Outcome, in its own unit.
+        Outcome less the offset, in its own unit.
     X : ndarray, (n, p)
     names : tuple of str, (p,)
         Column names of X, as in R.
@@ -75,6 +76,7 @@ class Design:
         Missing values by variable, before rows were left out.
     rows : ndarray, (n,)
         Positions in the caller's frame.
+    offset : ndarray, (n,), or None
     """
 
     y: np.ndarray
@@ -91,6 +93,7 @@ class Design:
     n_dropped: int
     missing: dict[str, int]
     rows: np.ndarray
+    offset: np.ndarray | None = None
 
     @property
     def crossed(self) -> bool:
@@ -117,7 +120,7 @@ def build_design(
     fixed = read_terms(formula.fixed)
     sides = [read_terms(bar.left) for bar in formula.bars]
     factors = list(dict.fromkeys([*fixed.variables, *(f for side in sides for f in side.variables)]))
-    used = list(dict.fromkeys([*_used_names(formula, factors, weights), *also]))
+    used = list(dict.fromkeys([*_used_names(formula, factors, weights), *offset_names(formula), *also]))
     _require_columns(formula, frame, used)
     known, missing = _known_rows(frame, used)
     columns = {f: evaluate(f, frame, formula.quoted) for f in [formula.response, *factors]}
@@ -130,6 +133,9 @@ def build_design(
     problems = [p for f, column in columns.items() for p in _value_problems(f, column, formula)]
     y = _outcome(columns[formula.response], formula, problems)
     w = _weights(frame, weights, problems)
+    offset = offset_values(formula, frame)
+    if offset is not None:
+        y = y - offset
     if problems:
         raise ProblemsError(f"The model '{formula.text}'", problems)
     X, names, owner = code_terms(fixed, columns, n=n)
@@ -144,6 +150,7 @@ def build_design(
         factors=fixed.factors, columns={f: columns[f] for f in fixed.variables}, intercept=fixed.intercept,
         levels=tuple(levels), parents=ancestors([level.clusters for level in levels]), weights=w,
         n_dropped=len(known) - n, missing=missing, rows=np.flatnonzero(known),
+        offset=offset,
     )  # fmt: skip
 
 

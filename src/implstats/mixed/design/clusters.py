@@ -19,6 +19,11 @@ from implstats.errors import DataError, NotSupportedError
 if TYPE_CHECKING:
     import pandas as pd
 
+NEEDS_NESTING = (
+    "This rests on nested levels, and this model has crossed ones. Enter one of the crossed factors as fixed "
+    "categories, factor(...), for it."
+)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Clusters:
@@ -78,13 +83,10 @@ class NotNested(list[list[np.ndarray]]):
     """In place of the clusters above each cluster, where levels are crossed: any look at it is refused."""
 
     def __getitem__(self, index: object) -> NoReturn:
-        raise NotSupportedError(
-            "This rests on nested levels, and this model has crossed ones. Enter one of the crossed factors "
-            "as fixed categories, factor(...), for it."
-        )
+        raise NotSupportedError(NEEDS_NESTING)
 
     def __iter__(self) -> NoReturn:
-        self[0]
+        raise NotSupportedError(NEEDS_NESTING)
 
 
 def order_levels(clusters: Sequence[Clusters], *, crossed: bool = False) -> list[Clusters]:

@@ -6,6 +6,7 @@ part, which `terms` hands to formulaic's parser. Nothing here, and nothing later
     (1 | g)  (1 + x | g)  (x | g)      random intercept; with a correlated slope (twice the same)
     (0 + x | g)  (x || g)              slope only; intercept and slope uncorrelated
     (1 | a/b)                          short for (1 | a) + (1 | a:b)
+    offset(x)                          a predictor whose coefficient is one
 """
 
 from __future__ import annotations
@@ -55,6 +56,8 @@ class Formula:
     response, fixed : str
         Left side; right side without random terms (``1`` if empty).
     bars : tuple of Bar
+    offsets : tuple of str
+        What stood in ``offset(...)``.
     quoted : tuple of str
         Names that stood in backticks; the texts hold ``_quoted_0_`` and so on in their place.
     """
@@ -64,6 +67,7 @@ class Formula:
     fixed: str
     bars: tuple[Bar, ...]
     quoted: tuple[str, ...]
+    offsets: tuple[str, ...] = ()
 
 
 @lru_cache(maxsize=256)
@@ -89,9 +93,15 @@ def read_formula(text: str, *, random_needed: bool = True) -> Formula:
         raise UsageError(f"The formula '{text.strip()}' needs a response, one '~' and predictors. {EXAMPLE}")
     fixed: list[str] = []
     bars: list[Bar] = []
+    offsets: list[str] = []
     for sign, term in signed_terms(sides[1]):
         inner = _bar_inside(term)
-        if inner is None:
+        known = _offset_inside(term)
+        if known is not None and sign == "-":
+            raise UsageError(f"An offset is added, not taken away; write offset(-({known})).")
+        if known is not None:
+            offsets.append(known)
+        elif inner is None:
             fixed.append(f"{sign} {term}" if fixed or sign == "-" else term)
         elif sign == "-":
             raise UsageError(f"A random term cannot be taken away: '- {term}'.")
@@ -104,7 +114,7 @@ def read_formula(text: str, *, random_needed: bool = True) -> Formula:
         )
     return Formula(
         text=" ".join(text.split()), response=sides[0].strip(), fixed=" ".join(fixed) or "1",
-        bars=tuple(bars), quoted=quoted,
+        bars=tuple(bars), quoted=quoted, offsets=tuple(offsets),
     )  # fmt: skip
 
 
@@ -173,6 +183,17 @@ def _take_quoted(text: str) -> tuple[str, tuple[str, ...]]:
     for i in range(len(quoted)):
         parts[2 * i + 1] = f"_quoted_{i}_"
     return "".join(parts), tuple(quoted)
+
+
+def _offset_inside(term: str) -> str | None:
+    """Return what stands in ``offset(...)``, or None for another term."""
+    name, _, rest = term.partition("(")
+    if name.strip() != "offset" or not rest.endswith(")"):
+        return None
+    inside = rest[:-1].strip()
+    if not inside:
+        raise UsageError("offset() is empty; name a column, as in offset(baseline).")
+    return inside
 
 
 def _bar_inside(term: str) -> str | None:
