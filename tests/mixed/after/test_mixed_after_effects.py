@@ -264,6 +264,6 @@ def test_residual_structures_are_refused_by_name(after: Callable) -> None:
 
 
 def test_a_failed_fit_has_no_effects(fitted: Callable) -> None:
-    broken: Any = replace(fitted("waves_by_arm"), model=None, reason="No optimum.")
+    broken: Any = replace(fitted("waves_by_arm"), verdict="failed", reason="No optimum.")
     with pytest.raises(ModelError):
         mixed.standardised_coefficients(broken)

@@ -106,6 +106,6 @@ def test_intervals_hold_their_mode_and_few_clusters_are_warned_about(fitted: Cal
 def test_a_failed_fit_has_no_modes(fitted: Callable) -> None:
     from dataclasses import replace
 
-    broken: Any = replace(fitted("waves_by_arm"), model=None, reason="No optimum.")
+    broken: Any = replace(fitted("waves_by_arm"), verdict="failed", reason="No optimum.")
     with pytest.raises(ModelError, match="nothing follows from it"):
         mixed.conditional_modes(broken)

@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 
 from implstats import mixed
+from implstats.errors import NotSupportedError
 
 FOLDER = Path(__file__).parents[2] / "reference" / "mixed"
 # Variances are known to about six digits where the criterion is flat; see the reference tests.
@@ -120,3 +121,14 @@ def test_a_level_without_variance_is_not_divided_by() -> None:
     assert found.reductions[1].null_variance == 0.0
     assert found.reductions[1].explained is None
     assert any(check.name == "nothing_to_explain" for check in found.checks)
+
+
+def test_crossed_levels_share_their_own_variance_only() -> None:
+    rng = np.random.default_rng(1)
+    a, b = rng.integers(0, 12, 300), rng.integers(0, 15, 300)
+    y = rng.normal(size=12)[a] + rng.normal(size=15)[b] + rng.normal(size=300)
+    result = mixed.fit("y ~ 1 + (1 | a) + (1 | b)", pd.DataFrame({"y": y, "a": a, "b": b}))
+    for level in mixed.icc(result).levels:
+        assert level.correlation == level.icc
+    with pytest.raises(NotSupportedError, match="are crossed"):
+        mixed.r2_by_level(result)

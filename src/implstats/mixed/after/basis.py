@@ -100,7 +100,8 @@ def random_matrices(basis: Basis, new: pd.DataFrame) -> list[np.ndarray]:
         for bar in model.formula.bars:
             if frozenset(unquote(name, model.formula.quoted) for name in bar.cluster) == wanted:
                 parts.append(term_matrix(basis, read_terms(bar.left), new))
-        out.append(np.concatenate(parts, axis=1))
+        # The person of a residual structure may have no effects of its own.
+        out.append(np.concatenate(parts, axis=1) if parts else np.empty((len(new), 0)))
     return out
 
 

@@ -41,8 +41,9 @@ def fitted_model(result: MixedResult) -> Fitted:
     NotSupportedError
         The model is not Gaussian.
     """
-    if result.model is None:
+    if result.verdict == "failed":
         raise ModelError(f"The fit of '{result.formula}' failed, so nothing follows from it. {result.reason}")
+    # Fits of other families keep another record of their steps, or none.
     if not isinstance(result.model, Fitted):
         raise NotSupportedError(
             "This is computed for Gaussian models only. For other families the coefficients with their "

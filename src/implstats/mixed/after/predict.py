@@ -31,7 +31,14 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from implstats.errors import NotSupportedError, UsageError, did_you_mean
-from implstats.mixed.after.linear import check_level, coefficients, fitted_model, half_width, linear
+from implstats.mixed.after.linear import (
+    check_level,
+    coefficients,
+    fitted_model,
+    half_width,
+    linear,
+    plain_residuals,
+)
 from implstats.mixed.after.new_rows import NewRows, new_rows, rows_of_fit
 from implstats.mixed.after.prediction_error import Target, error_and_df
 from implstats.mixed.fitted import Fitted
@@ -54,7 +61,8 @@ class Prediction:
     values : ndarray
         In units of the outcome.
     std_error : ndarray
-        Of the predicted mean, or of a new row if the interval is a prediction interval.
+        Of the predicted mean, or of a new row if the interval is a prediction interval. NaN with random
+        effects if no interval was asked for.
     df : ndarray
     df_method : str
     conf_low, conf_high : ndarray
@@ -140,10 +148,12 @@ def predict(
     model, level = fitted_model(result), check_level(ci_level, result)
     if interval is not None and interval not in INTERVALS:
         raise UsageError(f"interval is 'confidence', 'prediction' or None; got '{interval}'.")
-    used = levels_in_use(model, random)
+    used = levels_in_use(result, model, random)
     effects = bool(used) or interval == "prediction"
+    if effects and interval is not None:
+        plain_residuals(model, "An interval with random effects, or for a new row,")
     rows = rows_of_fit(model) if newdata is None else new_rows(model, newdata, used=used, effects=effects)
-    values = rows.offset + rows.X @ coefficients(model) + _modes_part(result, rows, used)
+    values = rows.offset + rows.X @ coefficients(model) + _modes_part(result, model, rows, used)
     method, std_error, df = result.fixed[0].df_method, *_nothing(len(values))
     if not effects:
         found = linear(result, rows.X)
@@ -171,11 +181,13 @@ def _nothing(n: int) -> tuple[np.ndarray, np.ndarray]:
     return np.full(n, np.nan), np.full(n, np.nan)
 
 
-def levels_in_use(model: Fitted, random: object) -> tuple[int, ...]:
+def levels_in_use(result: MixedResult, model: Fitted, random: object) -> tuple[int, ...]:
     """Return the numbers of the levels whose modes are used, lowest first."""
-    names = [level.clusters.name for level in model.design.levels]
+    with_effects = {level.cluster for level in result.modes}
+    all_names = [level.clusters.name for level in model.design.levels]
+    names = [name for name in all_names if name in with_effects]
     if random == "conditional":
-        return tuple(range(len(names)))
+        return tuple(k for k, name in enumerate(all_names) if name in with_effects)
     if random == "none":
         return ()
     asked = (random,) if isinstance(random, str) else random
@@ -187,14 +199,16 @@ def levels_in_use(model: Fitted, random: object) -> tuple[int, ...]:
                 f"'{name}' is no level of the random part{did_you_mean(str(name), names)} "
                 f"Levels: {', '.join(names)}; or 'conditional', or 'none'."
             )
-    return tuple(k for k, name in enumerate(names) if name in asked)
+    return tuple(k for k, name in enumerate(all_names) if name in asked)
 
 
-def _modes_part(result: MixedResult, rows: NewRows, used: tuple[int, ...]) -> np.ndarray:
+def _modes_part(result: MixedResult, model: Fitted, rows: NewRows, used: tuple[int, ...]) -> np.ndarray:
     """Return the sum of z'u over the levels in use, (n,); new clusters add nothing."""
     out = np.zeros(len(rows.X))
+    known = {level.cluster: level for level in result.modes}
     for k in used:
-        modes = np.vstack([result.modes[k].values, np.zeros(len(result.modes[k].terms))])
+        level = known[model.design.levels[k].clusters.name]
+        modes = np.vstack([level.values, np.zeros(len(level.terms))])
         out = out + np.sum(rows.Z[k] * modes[rows.codes[k]], axis=1)
     return out
 

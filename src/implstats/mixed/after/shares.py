@@ -6,7 +6,7 @@
     V_residual   s2, with prior weights the mean of s2 / w
 
     icc_l = V_l / (sum_k V_k + V_residual)          share of what the predictors leave ("adjusted")
-    correlation_l = sum of V_k over l and the levels above, over the same sum: two rows of one cluster of l
+    correlation_l = sum of V_k over l and the levels that hold it, over the same: two rows of a cluster of l
     R2 marginal = V_fixed / (V_fixed + sum_l V_l + V_residual)
     R2 conditional = (V_fixed + sum_l V_l) / (the same)
 
@@ -157,11 +157,20 @@ def icc(result: MixedResult) -> Iccs:
         LevelIcc(
             cluster=name, variance=parts.random[name], icc=parts.random[name] / left,
             icc_unadjusted=parts.random[name] / parts.total,
-            correlation=sum(parts.random[above] for above in names[k:]) / left,
+            correlation=sum(parts.random[above] for above in shared) / left,
         )
-        for k, name in enumerate(names)
+        for name, shared in zip(names, _shared(model), strict=True)
     )  # fmt: skip
     return Iccs(levels=levels, checks=_slopes(model))
+
+
+def _shared(model: Fitted) -> list[list[str]]:
+    """Return what two rows of a cluster share, for each level: the level and those that hold it."""
+    levels = [level.clusters for level in model.design.levels]
+    return [
+        [o.name for o in levels if o is own or np.array_equal(o.codes[own.first][own.codes], o.codes)]
+        for own in levels
+    ]
 
 
 def r2(result: MixedResult) -> R2:
