@@ -6,8 +6,21 @@
 6
 """
 
+from implstats.sem.exploratory.explore import Exploration, explore, number_of_factors
+from implstats.sem.exploratory.retain import Retention
 from implstats.sem.fit import fit
 from implstats.sem.language.syntax import ModelTextError
 from implstats.sem.results import ModelMoments, OptimiserRecord, Parameter, SemResult
 
-__all__ = ["ModelMoments", "ModelTextError", "OptimiserRecord", "Parameter", "SemResult", "fit"]
+__all__ = [
+    "Exploration",
+    "ModelMoments",
+    "ModelTextError",
+    "OptimiserRecord",
+    "Parameter",
+    "Retention",
+    "SemResult",
+    "explore",
+    "fit",
+    "number_of_factors",
+]

@@ -1,0 +1,1 @@
+"""Exploratory factor analysis: how many factors, which loadings, which rotation."""
