@@ -17,6 +17,7 @@ from implstats.mixed.after.standardised import StandardisedCoefficients, standar
 from implstats.mixed.fit import fit
 from implstats.mixed.inference.contrasts import Contrast, Contrasts, FTest, FTests, contrast, f_tests
 from implstats.mixed.inference.likelihood_ratio import ComparedModel, Comparison, compare
+from implstats.mixed.inference.profile import Profile, ProfileInterval, profile
 from implstats.mixed.inference.random_tests import RandomTest, RandomTests, random_tests
 from implstats.mixed.resampling.bootstrap import Bootstrap, BootstrapEstimate, bootstrap
 from implstats.mixed.resampling.bootstrap_compare import BootstrapComparison, bootstrap_compare
@@ -49,6 +50,8 @@ __all__ = [
     "MixedResult",
     "Optimiser",
     "Prediction",
+    "Profile",
+    "ProfileInterval",
     "R2ByLevel",
     "RandomEffect",
     "RandomTest",
@@ -67,6 +70,7 @@ __all__ = [
     "fit",
     "icc",
     "predict",
+    "profile",
     "r2",
     "r2_by_level",
     "random_tests",

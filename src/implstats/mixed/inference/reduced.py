@@ -86,7 +86,7 @@ def refit(problem: Problem, scaled: Standardised, *, reml: bool, near: np.ndarra
 def without_effects(
     design: Design, scaled: Standardised, level: int, effects: set[int], *, reml: bool
 ) -> Refit:
-    """Return the refit without some random effects of one level: whole blocks, or slopes.
+    """Return the refit without some random effects of one level.
 
     Parameters
     ----------
@@ -100,9 +100,12 @@ def without_effects(
     kept = [k for k in range(len(design.levels[level].names)) if k not in effects]
     parts, Z, B = list(design.levels), list(scaled.Z), list(scaled.B)
     if kept:
-        # Only a block's slopes are shifted, by its intercept: columns of B Z can be left out as they are.
+        # A block's slopes are shifted by its intercept; where that leaves, they go back to their own zero.
+        unit = np.diag(np.diag(B[level]))[np.ix_(kept, kept)]
+        lost = any(block[0] in effects and not set(block) <= effects for block in design.levels[level].blocks)
+        Z[level] = (Z[level] @ np.linalg.inv(B[level]))[:, kept] @ unit if lost else Z[level][:, kept]
+        B[level] = unit if lost else B[level][np.ix_(kept, kept)]
         parts[level] = _subset(design.levels[level], kept)
-        Z[level], B[level] = Z[level][:, kept], B[level][np.ix_(kept, kept)]
     else:
         del parts[level], Z[level], B[level]
     if not parts:
