@@ -21,8 +21,10 @@ from implstats.mixed.inference.profile import Profile, ProfileInterval, profile
 from implstats.mixed.inference.random_tests import RandomTest, RandomTests, random_tests
 from implstats.mixed.resampling.bootstrap import Bootstrap, BootstrapEstimate, bootstrap
 from implstats.mixed.resampling.bootstrap_compare import BootstrapComparison, bootstrap_compare
+from implstats.mixed.resampling.permutation import Permutation, permutation
 from implstats.mixed.resampling.records import Refits
 from implstats.mixed.resampling.refit import refit
+from implstats.mixed.resampling.wild import WildBootstrap, wild_bootstrap
 from implstats.mixed.results import FixedEffect, LevelModes, MixedResult, Optimiser, RandomEffect
 
 __all__ = [
@@ -49,6 +51,7 @@ __all__ = [
     "MeanContrasts",
     "MixedResult",
     "Optimiser",
+    "Permutation",
     "Prediction",
     "Profile",
     "ProfileInterval",
@@ -58,6 +61,7 @@ __all__ = [
     "RandomTests",
     "Refits",
     "StandardisedCoefficients",
+    "WildBootstrap",
     "bootstrap",
     "bootstrap_compare",
     "compare",
@@ -69,6 +73,7 @@ __all__ = [
     "f_tests",
     "fit",
     "icc",
+    "permutation",
     "predict",
     "profile",
     "r2",
@@ -76,4 +81,5 @@ __all__ = [
     "random_tests",
     "refit",
     "standardised_coefficients",
+    "wild_bootstrap",
 ]

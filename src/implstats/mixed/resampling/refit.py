@@ -89,16 +89,8 @@ def refit(result: MixedResult, Y: np.ndarray, *, df: str = "none") -> Refits:
     return refit_many(ready, _checked(ready.model, Y), df=df)
 
 
-def prepare(result: MixedResult) -> Refitter:
-    """Return what every refit of a model shares.
-
-    Raises
-    ------
-    ModelError
-        The fit failed.
-    NotSupportedError
-        The model is not a linear model with nested levels and independent residuals.
-    """
+def require_nested(result: MixedResult) -> Fitted:
+    """Return the steps of a linear model with nested levels and independent residuals, as `prepare`."""
     model = result.model
     if model is None:
         raise ModelError("The model has no estimates, because its fit failed, so it cannot be refitted.")
@@ -109,6 +101,20 @@ def prepare(result: MixedResult) -> Refitter:
             "version. Fit each response with mixed.fit, or model the waves by a random slope instead of a "
             "residual structure."
         )
+    return model
+
+
+def prepare(result: MixedResult) -> Refitter:
+    """Return what every refit of a model shares.
+
+    Raises
+    ------
+    ModelError
+        The fit failed.
+    NotSupportedError
+        The model is not a linear model with nested levels and independent residuals.
+    """
+    model = require_nested(result)
     shared = share(model.design, model.scaled, model.problem.shape, reml=model.problem.reml)
     # A zero variance is a stationary point of the search, so a boundary fit is no place to start from.
     begin = start(model.problem.shape, 0.7) if result.boundary else model.optimum.search.at.theta
