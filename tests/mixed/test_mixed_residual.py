@@ -418,6 +418,23 @@ def test_modes_equal_brute_force() -> None:
         assert result.modes[1].values[inst, 0] == pytest.approx(own[3] * r[rows].sum(), abs=1e-9)
 
 
+@pytest.mark.parametrize("kind", ["ar1", "ar1ident"])
+def test_contrasts_and_predictions_know_the_structure(kind: str) -> None:
+    frame, formula = make(13, institutions=8, persons=8, rho=0.3), "y ~ wave + x + (1 | inst)"
+    for df in ("kenward-roger", "satterthwaite"):
+        result = mixed.fit(formula, frame, residual=f"{kind}(wave | person)", df=df)
+        found = mixed.contrast(result, {"wave": {"wave": 1.0}, "x": {"x": 1.0}})
+        for ours, coefficient in zip(found.rows, result.fixed[1:], strict=True):
+            assert ours.df == pytest.approx(coefficient.df, rel=1e-9)
+            assert ours.std_error == pytest.approx(coefficient.std_error, rel=1e-9)
+    model = result.model
+    assert model is not None
+    expected = model.design.X @ [f.estimate for f in result.fixed]
+    for level, part in zip(result.modes, model.design.levels[1:], strict=True):
+        expected = expected + np.sum(part.Z * level.values[part.clusters.codes], axis=1)
+    assert mixed.predict(result).values == pytest.approx(expected, rel=1e-9)
+
+
 def test_results_say_what_the_structure_is() -> None:
     from implstats.mixed.text import describe_fit
 
@@ -453,9 +470,8 @@ def test_simulated_rho_is_recovered(rho: float) -> None:
 
 @pytest.mark.slow
 def test_no_other_start_finds_a_lower_criterion() -> None:
-    starts = [(s, r) for s in (0.02, 0.3, 1.0, 4.0) for r in (-0.5, 0.0, 0.4, 0.9)]
-    better = _sweep(starts, seeds=range(60))
-    assert better == []
+    starts = [(s, r) for s in (0.02, 0.4, 3.0) for r in (-0.5, 0.2, 0.9)]
+    assert _sweep(starts, seeds=range(24)) == []
 
 
 def _sweep(starts: list[tuple[float, float]], seeds: range) -> list[str]:
