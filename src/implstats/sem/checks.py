@@ -27,6 +27,8 @@ Array = NDArray[np.float64]
 RANK_TOLERANCE = 1e-9
 # A gain of less than this in chi-square is beyond all reporting.
 CHISQ_LEFT = 1e-7
+# A constraint that is met to this is met.
+HELD = 1e-8
 # Rounding of an eigenvalue or correlation that is zero or one by design.
 BOUNDARY = 1e-7
 # The share of persons with both answers below which a covariance is hardly known; Mplus warns here too.
@@ -131,8 +133,12 @@ def check_degrees_of_freedom(df: int, n_moments: int, n_free: int) -> Check:
     return Check(name="degrees_of_freedom", status="ok", message=f"{df} degrees of freedom.")
 
 
-def information_rank(information: Array, names: list[str]) -> tuple[float, list[str]]:
+def information_rank(
+    information: Array, names: list[str], tangent: Array | None = None
+) -> tuple[float, list[str]]:
     """Return the smallest eigenvalue of the scaled information and the parameters of its null directions.
+
+    ``tangent``, shape (q, r), holds the directions that constraints leave; only those are looked at.
 
     >>> information_rank(np.array([[1.0, 1.0], [1.0, 1.0]]), ["a", "b"])[1]
     ['a', 'b']
@@ -141,9 +147,18 @@ def information_rank(information: Array, names: list[str]) -> tuple[float, list[
         return 1.0, []
     scale = np.sqrt(np.diag(information))
     empty = [name for name, s in zip(names, scale, strict=True) if not s > 0]
-    if empty:
+    if empty and tangent is None:
         return 0.0, empty
-    values, vectors = np.linalg.eigh(information / np.outer(scale, scale))
+    scale = np.where(scale > 0, scale, 1.0)
+    scaled = information / np.outer(scale, scale)
+    if tangent is None:
+        values, vectors = np.linalg.eigh(scaled)
+    elif tangent.shape[1]:
+        K = np.linalg.qr(tangent * scale[:, None])[0]
+        values, vectors = np.linalg.eigh(K.T @ scaled @ K)
+        vectors = K @ vectors
+    else:
+        return 1.0, []
     null = vectors[:, values < RANK_TOLERANCE]
     if not null.size:
         return float(values[0]), []
@@ -260,3 +275,37 @@ def _indefinite(cov: Array) -> bool:
     part = cov[np.ix_(kept, kept)]
     sd = np.sqrt(np.diag(part))
     return bool(np.linalg.eigvalsh(part / np.outer(sd, sd))[0] < -BOUNDARY)
+
+
+def check_constraints(
+    *, departure: float, n_equal: int, n_asked: int, redundant: Sequence[str], active: Sequence[str]
+) -> list[Check]:
+    """Say whether the constraints hold, which say nothing new and which inequalities are at their bound."""
+    if departure > HELD:
+        return [Check(
+            name="constraints", status="fail",
+            message=f"No estimate meets all constraints: the largest departure is {departure:.3g}. They may "
+                    "contradict each other; leave one out or give start() values that meet them.",
+        )]  # fmt: skip
+    found = [Check(
+        name="constraints", status="ok",
+        message=f"{n_equal} independent equality constraint(s); all constraints hold within {HELD:g}.",
+    )]  # fmt: skip
+    if redundant:
+        found.append(Check(
+            name="redundant_constraints", status="info",
+            message=f"Already implied by the constraints before: {'; '.join(redundant)}. Not counted.",
+        ))  # fmt: skip
+    elif n_equal < n_asked:
+        found.append(Check(
+            name="redundant_constraints", status="info",
+            message=f"Of {n_asked} equality constraints {n_asked - n_equal} follow(s) from the others at the "
+                    "estimate and is not counted.",
+        ))  # fmt: skip
+    if active:
+        found.append(Check(
+            name="active_constraints", status="warn",
+            message=f"At the bound: {'; '.join(active)}. Standard errors take it as an equality, and "
+                    "chi-square and p-values are not exact there. Look at the fit without it.",
+        ))  # fmt: skip
+    return found

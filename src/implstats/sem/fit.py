@@ -7,7 +7,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -20,15 +19,10 @@ from implstats.sem.assemble import failed_result, successful_result
 from implstats.sem.data.fiml_sample import take_incomplete_sample
 from implstats.sem.data.groups import GroupedSample, group_rows, take_groups
 from implstats.sem.data.sample import read_columns, take_sample
-from implstats.sem.estimators.criterion import criterion_of
-from implstats.sem.estimators.optimise import Optimum, minimise
+from implstats.sem.estimators.search import Problem, build_problem, search_optimum
 from implstats.sem.fitted import Estimated
-from implstats.sem.language.syntax import ModelText, ModelTextError, parse_model
+from implstats.sem.language.syntax import parse_model
 from implstats.sem.language.table import ParameterTable, build_table
-from implstats.sem.model.matrices import Structure, build_structures, fill_sample_moments
-from implstats.sem.model.rescale import marker_start
-from implstats.sem.model.standardise import row_values
-from implstats.sem.model.starts import start_values
 from implstats.sem.options import Options, check_options
 from implstats.sem.results import OptimiserRecord, SemResult
 
@@ -146,19 +140,18 @@ def fit(
         raise ModelError(
             "Every parameter of the model is fixed, so there is nothing to estimate. Free at least one."
         )
-    structures = build_structures(table)
     values = read_columns(data, table.names.observed, table.names.latent)
     take = take_incomplete_sample if options.missing == "fiml" else take_sample
     if grouping is None:
         sample = GroupedSample(groups=(take(values, table.names.observed, table.names.x),))
     else:
         sample = take_groups(values, table.names.observed, table.names.x, take=take, grouping=grouping)
-    fill_all(structures, sample)
-    result = _estimate(text, table, structures, sample, options)
+    problem = build_problem(text, table, sample, options)
+    result = fit_problem(problem)
     if second_opinion and result.verdict != "failed":
         from implstats.sem.second_opinion import with_second_opinion
 
-        result = with_second_opinion(result, data, table, structures, sample)
+        result = with_second_opinion(result, data, problem)
     return result
 
 
@@ -170,58 +163,22 @@ def degrees_of_freedom(table: ParameterTable, options: Options) -> tuple[int, in
     return moments - table.n_free, moments
 
 
-def fill_all(structures: Sequence[Structure], sample: GroupedSample) -> None:
-    """Put each group's sample moments of exogenous variables into its matrices."""
-    for structure, of_group in zip(structures, sample.groups, strict=True):
-        fill_sample_moments(structure, of_group.moments.cov, of_group.moments.mean)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Search:
-    """An optimum with what is needed to judge it."""
-
-    optimum: Optimum
-    information: Array
-    smallest: float
-    unidentified: list[str]
-    start: int
-    converged: bool
-    checks: list[Check]
-
-    @property
-    def proper(self) -> bool:
-        """Whether this is a flat, curved and identified optimum."""
-        return self.converged and not self.unidentified
-
-
-def _estimate(
-    text: ModelText,
-    table: ParameterTable,
-    structures: tuple[Structure, ...],
-    sample: GroupedSample,
-    options: Options,
-) -> SemResult:
+def fit_problem(problem: Problem, *, start: Array | None = None) -> SemResult:
+    """Return the judged result of a problem, searched from ``start`` first where one is given."""
+    table, sample, options = problem.table, problem.sample, problem.options
     df, moments = degrees_of_freedom(table, options)
+    asked = 0 if problem.space is None else table.n_free - problem.space.basis.shape[1]
+    asked += sum(c.equality and not c.linear for c in table.constraints)
     found = [Check(name=name, status="info", message=message) for name, message in table.notes]
-    found += check.check_sample(sample, table.n_free)
-    found.append(check.check_degrees_of_freedom(df, moments, table.n_free))
-    if df < 0:
-        return failed_result(table, sample, options, found)
-    search = _search(table, structures, sample)
-    if options.automatic and not options.std_lv and (search is None or not search.proper):
-        search = _search_from_unit_variances(text, table, structures, sample, options) or search
+    found += check.check_sample(sample, table.n_free - asked)
+    counted = check.check_degrees_of_freedom(df + asked, moments, table.n_free - asked)
+    if df + asked < 0:
+        return failed_result(table, sample, options, [*found, counted])
+    search = search_optimum(problem, start=start)
     if search is None:
-        found.append(
-            Check(
-                name="start",
-                status="fail",
-                message="No start values give a proper covariance matrix. Look for variables without a "
-                "variance in the model (kind "
-                "'lavaan' adds none), or give start() values.",
-            )
-        )
-        return failed_result(table, sample, options, found)
-    found += search.checks
+        return failed_result(table, sample, options, [*found, counted, _no_start()])
+    df += search.n_equal
+    found += [check.check_degrees_of_freedom(df, moments, table.n_free - search.n_equal), *search.checks]
     record = OptimiserRecord(
         iterations=search.optimum.iterations,
         max_gradient=search.optimum.max_gradient,
@@ -232,87 +189,24 @@ def _estimate(
     if verdict_of(found) == "failed":
         return failed_result(table, sample, options, found, converged=search.converged, optimiser=record)
     estimated = Estimated(
-        table=table,
-        structures=structures,
-        sample=sample,
-        options=options,
+        problem=problem,
         df=df,
         optimum=search.optimum,
         information=search.information,
         record=record,
+        tangent=search.tangent,
+        n_equal=search.n_equal,
     )
     admissible, more = check.check_admissible(
-        structures, search.optimum.theta, estimated.moments, sample.labels
+        problem.structures, search.optimum.theta, estimated.moments, sample.labels
     )
     return successful_result(estimated, checks=[*found, *more], admissible=admissible)
 
 
-def _search(
-    table: ParameterTable,
-    structures: Sequence[Structure],
-    sample: GroupedSample,
-    *,
-    start: Array | None = None,
-) -> _Search | None:
-    """Search from each start until one leads to a proper optimum; else return the last attempt."""
-    criterion = criterion_of(structures, sample)
-    attempt = None
-    samples = [group.moments for group in sample.groups]
-    starts = start_values(table, structures, samples) if start is None else iter([start])
-    for number, point in enumerate(starts, start=1):
-        if np.isfinite(criterion(point, "none").value):
-            attempt = _judge(table, structures, sample, minimise(criterion, point), number)
-            if attempt.proper:
-                break
-    return attempt
-
-
-def _search_from_unit_variances(
-    text: ModelText,
-    table: ParameterTable,
-    structures: Sequence[Structure],
-    sample: GroupedSample,
-    options: Options,
-) -> _Search | None:
-    """Search from the optimum of the same model with unit latent variances; ``None`` if improper."""
-    try:
-        unit = build_table(text, replace(options, std_lv=True), groups=table.groups)
-    except ModelTextError:  # the labels or fixed values of the model contradict unit variances
-        return None
-    if unit.n_free != table.n_free:
-        return None
-    unit_structures = build_structures(unit)
-    fill_all(unit_structures, sample)
-    solved = _search(unit, unit_structures, sample)
-    if solved is None or not solved.proper:
-        return None
-    start = marker_start(table, unit, row_values(unit, unit_structures, solved.optimum.theta))
-    found = None if start is None else _search(table, structures, sample, start=start)
-    return replace(found, start=0) if found is not None and found.proper else None
-
-
-def _judge(
-    table: ParameterTable,
-    structures: Sequence[Structure],
-    sample: GroupedSample,
-    optimum: Optimum,
-    start: int,
-) -> _Search:
-    information = criterion_of(structures, sample)(optimum.theta, "expected").information
-    if information is None:
-        raise AssertionError("the search ended where Sigma is not positive definite")
-    smallest, unidentified = check.information_rank(information, table.free_names())
-    converged, checks = check.check_convergence(optimum, sample.n)
-    if unidentified:
-        # A flat direction spoils the curvature too; the reason is identification, so that is what is said.
-        checks = []
-    checks = [check.check_identified(unidentified), *checks]
-    return _Search(
-        optimum=optimum,
-        information=information,
-        smallest=smallest,
-        unidentified=unidentified,
-        start=start,
-        converged=converged,
-        checks=checks,
+def _no_start() -> Check:
+    return Check(
+        name="start",
+        status="fail",
+        message="No start values give a proper covariance matrix. Look for variables without a variance in "
+        "the model (kind 'lavaan' adds none), or give start() values.",
     )

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from implstats.sem.data.groups import GroupedSample
 from implstats.sem.estimators.ml import Evaluation
 from implstats.sem.estimators.optimise import Optimum
+from implstats.sem.estimators.search import Problem
 from implstats.sem.language.table import ParameterTable
 from implstats.sem.model.matrices import Structure
 from implstats.sem.model.moments import Moments, Stacks
@@ -25,11 +26,8 @@ class Estimated:
 
     Attributes
     ----------
-    table : ParameterTable
-    structures : tuple of Structure
-        One a group.
-    sample : GroupedSample
-    options : Options
+    problem : Problem
+        The model, the sample and the options.
     df : int
     optimum : Optimum
         With the exact information.
@@ -43,16 +41,33 @@ class Estimated:
     record : OptimiserRecord
     """
 
-    table: ParameterTable
-    structures: tuple[Structure, ...]
-    sample: GroupedSample
-    options: Options
+    problem: Problem
     df: int
     optimum: Optimum
     information: Array
     record: OptimiserRecord
     tangent: Array | None = None
     n_equal: int = 0
+
+    @property
+    def table(self) -> ParameterTable:
+        """The parameter table."""
+        return self.problem.table
+
+    @property
+    def structures(self) -> tuple[Structure, ...]:
+        """The matrices of each group."""
+        return self.problem.structures
+
+    @property
+    def sample(self) -> GroupedSample:
+        """The sample of each group."""
+        return self.problem.sample
+
+    @property
+    def options(self) -> Options:
+        """What was asked for."""
+        return self.problem.options
 
     @property
     def blocks(self) -> tuple[Evaluation, ...]:

@@ -18,12 +18,9 @@ from numpy.typing import NDArray
 
 from implstats.results import Check
 from implstats.sem.assemble import with_checks
-from implstats.sem.data.groups import GroupedSample
-from implstats.sem.estimators.criterion import criterion_of
-from implstats.sem.estimators.optimise import minimise
+from implstats.sem.estimators.search import Problem, search_from
 from implstats.sem.language.rows import Row
 from implstats.sem.language.table import ParameterTable
-from implstats.sem.model.matrices import Structure
 from implstats.sem.model.starts import start_values
 from implstats.sem.results import Parameter, SemResult
 
@@ -39,40 +36,25 @@ SAME_CHISQ = 1e-6
 AGREE_WITHIN_SE = 0.05
 
 
-def with_second_opinion(
-    result: SemResult,
-    data: pd.DataFrame,
-    table: ParameterTable,
-    structures: Sequence[Structure],
-    sample: GroupedSample,
-) -> SemResult:
+def with_second_opinion(result: SemResult, data: pd.DataFrame, problem: Problem) -> SemResult:
     """Return the result with the checks of both second opinions added."""
-    ours = criterion_of(structures, sample)(_theta_of(result, table), "none").value
-    checks = [_other_starts(ours, table, structures, sample), _ask_semopy(result, data, table)]
+    if result.fitted is None:
+        raise AssertionError("a fit that did not fail keeps its steps")
+    ours = result.fitted.optimum.evaluation.value
+    checks = [_other_starts(ours, problem), _ask_semopy(result, data, problem.table)]
     return with_checks(result, checks)
 
 
-def _theta_of(result: SemResult, table: ParameterTable) -> Array:
-    theta = np.zeros(table.n_free)
-    for row, parameter in zip(table.rows, result.parameters, strict=False):
-        if row.free and parameter.estimate is not None:
-            theta[row.free - 1] = parameter.estimate
-    return theta
-
-
-def _other_starts(
-    ours: float, table: ParameterTable, structures: Sequence[Structure], sample: GroupedSample
-) -> Check:
-    criterion = criterion_of(structures, sample)
+def _other_starts(ours: float, problem: Problem) -> Check:
     rng = np.random.default_rng(SEED)
+    samples = [group.moments for group in problem.sample.groups]
     values = []
-    for start in list(start_values(table, structures, [g.moments for g in sample.groups]))[-1:] * N_STARTS:
+    for start in list(start_values(problem.table, problem.structures, samples))[-1:] * N_STARTS:
         moved = start * rng.uniform(0.8, 1.2, size=len(start))
-        if np.isfinite(criterion(moved, "none").value):
-            optimum = minimise(criterion, moved)
-            if np.isfinite(optimum.decrement):
-                values.append(optimum.evaluation.value)
-    gains = [sample.n * (ours - value) for value in values]
+        found = search_from(problem, [moved])
+        if found is not None and np.isfinite(found.optimum.decrement):
+            values.append(found.optimum.evaluation.value)
+    gains = [problem.sample.n * (ours - value) for value in values]
     if gains and max(gains) > SAME_CHISQ:
         return Check(
             name="other_starts", status="warn",
@@ -105,6 +87,8 @@ def _ask_semopy(result: SemResult, data: pd.DataFrame, table: ParameterTable) ->
 
 
 def _not_for_semopy(result: SemResult, table: ParameterTable) -> str:
+    if table.constraints:
+        return "it does not fit constraints"
     if len(table.groups) > 1:
         return "it does not fit groups together"
     if table.means:

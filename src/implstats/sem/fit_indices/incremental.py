@@ -6,7 +6,8 @@
     rfi = (X0/d0 - X/d) / (X0/d0);  ifi = (X0 - X) / (X0 - d)  Bollen (1986, 1989)
     rni = 1 - (X - d) / (X0 - d0)                              McDonald & Marsh (1990)
 
-A saturated model (d = 0) fits perfectly: 1 by definition.
+A saturated model (d = 0) fits perfectly: 1 by definition. nfi and rfi do not exist for a model with more
+degrees of freedom than its baseline, which equalities across groups can make.
 """
 
 from __future__ import annotations
@@ -44,11 +45,11 @@ def incremental(X: float, d: int, X0: float, d0: int) -> Index:
     names = ("cfi", "tli", "nnfi", "rfi", "nfi", "pnfi", "ifi", "rni")
     if d0 == 0 or X0 <= 0:
         return dict.fromkeys(names)
-    nfi = (X0 - X) / X0
+    nfi = (X0 - X) / X0 if d <= d0 else None
     the_tli = tli(X, d, X0, d0)
     return {
         "cfi": cfi(X, d, X0, d0), "tli": the_tli, "nnfi": the_tli,
-        "rfi": _rfi(X, d, X0, d0), "nfi": nfi, "pnfi": d / d0 * nfi,
+        "rfi": _rfi(X, d, X0, d0), "nfi": nfi, "pnfi": d / d0 * (X0 - X) / X0,
         "ifi": (X0 - X) / (X0 - d) if d != X0 else None,
         "rni": (1.0 - (X - d) / (X0 - d0) if d0 != X0 else None) if d else 1.0,
     }  # fmt: skip

@@ -102,7 +102,7 @@ def degree(tree: ast.expr, degrees: Mapping[str, int]) -> int:
     if isinstance(tree, ast.Constant):
         return 0
     if isinstance(tree, ast.Name):
-        return degrees[tree.id.replace(DOT, ".")]
+        return degrees.get(tree.id.replace(DOT, "."), 1)  # unknown labels are named elsewhere
     if isinstance(tree, ast.UnaryOp):
         return degree(tree.operand, degrees)
     if isinstance(tree, ast.Call):

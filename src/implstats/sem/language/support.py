@@ -11,12 +11,6 @@ _OPERATORS = {
     "items as numbers",
     "~*~": "response scales ('~*~') need ordered items, which are not fitted; leave them out",
 }
-_EXPRESSIONS = {
-    "==": "constraint '{text}' is not done; give parameters that should be equal one label, as in 'a*x1 "
-    "+ a*x2'",
-    "<": "inequality '{text}' is not done; fit without it and look whether the estimate already obeys",
-    ">": "inequality '{text}' is not done; fit without it and look whether the estimate already obeys",
-}
 
 
 def refuse_unsupported(text: ModelText) -> None:
@@ -29,11 +23,6 @@ def refuse_unsupported(text: ModelText) -> None:
         f"line {term.line}, '{term.lhs} {term.op} {term.rhs}': {_OPERATORS[term.op]}"
         for term in text.terms
         if term.op in _OPERATORS
-    ]
-    problems += [
-        f"line {e.line}: " + _EXPRESSIONS[e.op].format(text=f"{e.lhs} {e.op} {e.rhs}")
-        for e in text.expressions
-        if e.op in _EXPRESSIONS
     ]
     if problems:
         raise NotSupportedError(
