@@ -16,6 +16,7 @@ from implstats.mixed.after.shares_by_level import R2ByLevel, r2_by_level
 from implstats.mixed.after.standardised import StandardisedCoefficients, standardised_coefficients
 from implstats.mixed.fit import fit
 from implstats.mixed.inference.contrasts import Contrast, Contrasts, FTest, FTests, contrast, f_tests
+from implstats.mixed.inference.icc_intervals import IccInterval, IccIntervals, icc_intervals
 from implstats.mixed.inference.likelihood_ratio import ComparedModel, Comparison, compare
 from implstats.mixed.inference.profile import Profile, ProfileInterval, profile
 from implstats.mixed.inference.random_tests import RandomTest, RandomTests, random_tests
@@ -42,6 +43,8 @@ __all__ = [
     "FTest",
     "FTests",
     "FixedEffect",
+    "IccInterval",
+    "IccIntervals",
     "Iccs",
     "LevelIcc",
     "LevelModes",
@@ -73,6 +76,7 @@ __all__ = [
     "f_tests",
     "fit",
     "icc",
+    "icc_intervals",
     "permutation",
     "predict",
     "profile",

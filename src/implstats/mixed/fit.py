@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from implstats.errors import DataError, UsageError
 from implstats.mixed.design.build import build_design
 from implstats.mixed.design.formula import read_formula
-from implstats.mixed.design.offset import with_offset, without_offsets
+from implstats.mixed.design.offset import with_offset
 from implstats.mixed.gaussian.fit import fit_gaussian
 from implstats.mixed.options import check_options
 from implstats.mixed.results import MixedResult
@@ -103,10 +103,9 @@ def fit(
     if family != "gaussian":
         from implstats.mixed.laplace.fit import fit_generalised
 
-        read, column = without_offsets(read_formula(formula), offset)
         return fit_generalised(
-            read, data, family=family, link=link, agq=agq, weights=weights, offset=column,
-            df=df, ci_level=ci_level, second_opinion=second_opinion,
+            with_offset(read_formula(formula), offset), data, family=family, link=link, agq=agq,
+            weights=weights, df=df, ci_level=ci_level, second_opinion=second_opinion,
         )  # fmt: skip
     reml = reml is not False
     if residual is not None:

@@ -40,26 +40,6 @@ def with_offset(formula: Formula, column: str | None) -> Formula:
     return replace(formula, offsets=(*formula.offsets, stand_in), quoted=(*formula.quoted, column))
 
 
-def without_offsets(formula: Formula, column: str | None) -> tuple[Formula, str | None]:
-    """Return the formula without offsets, and the one column that is the offset: for other families.
-
-    Raises
-    ------
-    NotSupportedError
-        Several offsets, or an offset that is not a plain column.
-    """
-    if not formula.offsets:
-        return formula, column
-    text = unquote(formula.offsets[0], formula.quoted)
-    plain = formula.offsets[0].isidentifier()
-    if column is not None or len(formula.offsets) > 1 or not plain:
-        raise NotSupportedError(
-            f"Here an offset is one column; compute 'offset({text})' and what is added to it as a column of "
-            "the data, and name that column: offset(column)."
-        )
-    return replace(formula, offsets=()), text
-
-
 def offset_names(formula: Formula) -> list[str]:
     """Return the columns that the offsets use; refuse functions of other rows.
 

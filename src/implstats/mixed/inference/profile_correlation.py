@@ -163,7 +163,7 @@ def _minimum_at(base: Base, block: Block, alpha: float, phi: np.ndarray) -> Poin
     Gamma, turned = _forms(base, block, alpha)
 
     def criterion(phi: np.ndarray) -> tuple[float, np.ndarray, np.ndarray, float] | None:
-        here = at_matrices(base.problem, _matrices(base, 0.5 * (Gamma @ phi) @ phi))
+        here = at_matrices(base.problem, matrices_of(base, 0.5 * (Gamma @ phi) @ phi))
         f = None if here is None else pieces(here, shape.pairs, reml=reml, T=None)
         if f is None:
             return None
@@ -174,7 +174,7 @@ def _minimum_at(base: Base, block: Block, alpha: float, phi: np.ndarray) -> Poin
     return minimum(criterion, phi)
 
 
-def _matrices(base: Base, g: np.ndarray) -> list[np.ndarray]:
+def matrices_of(base: Base, g: np.ndarray) -> list[np.ndarray]:
     out = []
     for level, where in zip(base.problem.shape.levels, base.problem.shape.slices, strict=True):
         rows, cols = level.entries

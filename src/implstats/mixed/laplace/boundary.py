@@ -61,10 +61,12 @@ def find_optimum(problem: Problem, plain: np.ndarray, sizes: tuple[float, ...] =
     tried = 1
     doubt = best is None or best.saddle or not best.flat or bool(deficient(problem, best.at))
     for size in OTHER_STARTS if doubt else sizes:
-        other = minimise(problem, start_at(problem, plain, size))
+        other = minimise(problem, start_at(problem, plain, size), rough=best is not None)
         tried += 1
-        if other is not None and (best is None or other.at.value < best.at.value - NOT_WORSE):
-            best = _settle(problem, other)
+        if other is None or (best is not None and other.at.value >= best.at.value - NOT_WORSE):
+            continue
+        exact = minimise(problem, other.at.psi)
+        best = best if exact is None else _settle(problem, exact)
     if best is None:
         return None
     slope, fall = _one_sided(problem, best.at)

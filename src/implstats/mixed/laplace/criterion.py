@@ -32,8 +32,10 @@ import numpy as np
 from implstats.mixed.gaussian.covariance import CovarianceShape
 from implstats.mixed.laplace.eliminate import outer_map, path_inverse, solve
 from implstats.mixed.laplace.families import Family
-from implstats.mixed.laplace.modes import Mode, find_mode
+from implstats.mixed.laplace.modes import Mode, find_mode, predict
 from implstats.mixed.laplace.nested import Nested
+
+FARTHEST = 20.0  # standard deviations; a mode predicted beyond it is no good start
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -153,11 +155,26 @@ class Problem:
         if near is None:
             start = [np.zeros((len(f), n)) for f, n in zip(factors, self.nested.sizes, strict=True)]
         else:
-            start = near.mode.v
+            start = self._near(near, b, extra, factors)
         with np.errstate(all="ignore"):
             F = self.nested.loading(factors)
             mode = find_mode(self.family, self.nested, b @ self.X + self.offset, extra, F, start)
             return None if mode is None else _evaluate(self, psi, extra, list(factors), F, mode)
+
+    def _near(
+        self, near: Evaluation, b: np.ndarray, extra: np.ndarray, factors: Sequence[np.ndarray]
+    ) -> list[np.ndarray]:
+        """Return where the mode is expected, given the one at a near psi."""
+        old_b, old_extra, _ = self.split(near.psi)
+        F = self.nested.loading(near.factors)
+        with np.errstate(all="ignore"):
+            guess = predict(
+                self.family, self.nested, near.mode, F, by_fixed=(b - old_b) @ self.X,
+                by_loading=self.nested.loading(factors) - F, extra=old_extra, by_extra=extra - old_extra,
+            )  # fmt: skip
+        if all(np.isfinite(v).all() and np.abs(v).max(initial=0.0) < FARTHEST for v in guess):
+            return guess
+        return near.mode.v
 
 
 def _evaluate(

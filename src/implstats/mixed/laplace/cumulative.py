@@ -20,11 +20,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.special import expit, log_ndtr
+from scipy.special import log_ndtr
 
-from implstats.mixed.laplace.families import LOG_ROOT_2PI, Rows, _log1pexp
+from implstats.mixed.laplace.families import LOG_ROOT_2PI, OVERFLOW, Rows, logistic
 
-FAR = 1e3  # stands for infinity: F(FAR) is 1 and its density 0 to the last bit
+FAR = 1e6  # stands for infinity: F(FAR - e) is 1 and its density 0 to the last bit
 Slopes = tuple[np.ndarray, np.ndarray]
 
 
@@ -41,10 +41,7 @@ class Cumulative:
 
     def _bounds(self, eta: np.ndarray, extra: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         edges = np.concatenate(([-FAR], extra, [FAR]))
-        upper, lower = edges[self.y + 1], edges[self.y]
-        # A row at an end of the scale keeps an infinite bound, however large its linear predictor.
-        a = np.where(self.y == self.categories - 1, FAR, upper - eta)
-        return a, np.where(self.y == 0, -FAR, lower - eta)
+        return edges[1:][self.y] - eta, edges[self.y] - eta
 
     def _gather(self, upper: np.ndarray, lower: np.ndarray) -> np.ndarray:
         """Return the sums over rows by threshold, (E,), of (..., n) values at upper and lower bounds."""
@@ -76,19 +73,27 @@ class CumulativeLogit(Cumulative):
     """Proportional odds."""
 
     def rows(self, eta: np.ndarray, extra: np.ndarray) -> Rows:
-        a, b = self._bounds(eta, extra)
-        A, B = expit(a), expit(b)
+        value, A, B = self._parts(eta, extra)
         f, g = A * (1.0 - A), B * (1.0 - B)
-        return Rows(_log_difference(a, b), A + B - 1.0, f + g, -(f * (1.0 - 2.0 * A) + g * (1.0 - 2.0 * B)))
+        return Rows(value, A + B - 1.0, f + g, -(f * (1.0 - 2.0 * A) + g * (1.0 - 2.0 * B)))
 
     def density(self, eta: np.ndarray, extra: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        value, A, B = self._parts(eta, extra)
+        return value, A + B - 1.0
+
+    def _parts(self, eta: np.ndarray, extra: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Return l, F(a) and F(b); l is NaN unless the thresholds rise."""
         a, b = self._bounds(eta, extra)
-        return _log_difference(a, b), expit(a) + expit(b) - 1.0
+        log_above, A = logistic(a)
+        log_below, B = logistic(b)
+        # The last term of l depends on the category only.
+        gap = np.concatenate(([0.0], np.log(-np.expm1(-np.diff(extra))), [0.0]))
+        return log_above + (log_below - b) + gap[self.y], A, B
 
     def _threshold_slopes(self, a: np.ndarray, b: np.ndarray) -> tuple[Slopes, Slopes, Slopes]:
-        A, B = expit(a), expit(b)
+        A, B = logistic(a)[1], logistic(b)[1]
         f, g = A * (1.0 - A), B * (1.0 - B)
-        between = 1.0 / np.expm1(a - b)
+        between = 1.0 / np.expm1(np.minimum(a - b, OVERFLOW))
         l_slopes = (1.0 - A + between, -B - between)
         return l_slopes, (f, g), (f * (1.0 - 2.0 * A), g * (1.0 - 2.0 * B))
 
@@ -123,11 +128,6 @@ class CumulativeProbit(Cumulative):
 
     def take(self, rows: np.ndarray) -> CumulativeProbit:
         return CumulativeProbit(self.y[rows], self.categories)
-
-
-def _log_difference(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """Return log(F(a) - F(b)) of the logistic F, without cancellation; NaN unless a > b."""
-    return -_log1pexp(-a) - _log1pexp(b) + np.log(-np.expm1(b - a))
 
 
 def _normal_parts(a: np.ndarray, b: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -23,7 +23,7 @@ from functools import cached_property
 from typing import Protocol
 
 import numpy as np
-from scipy.special import expit, gammaln, log_ndtr
+from scipy.special import gammaln, log_ndtr
 
 LOG_ROOT_2PI = 0.5 * np.log(2.0 * np.pi)
 OVERFLOW = 700.0  # exp of more is not a number; such a linear predictor is never near an optimum
@@ -86,14 +86,14 @@ class BinomialLogit:
         return log_choose(self.y, self.m)
 
     def rows(self, eta: np.ndarray, extra: np.ndarray) -> Rows:
-        p = expit(eta)
+        log_p, p = logistic(eta)
         weight = self.m * p * (1.0 - p)
-        return Rows(
-            self.y * eta - self.m * _log1pexp(eta), self.y - self.m * p, weight, weight * (1.0 - 2.0 * p)
-        )
+        value = self.y * eta + self.m * (log_p - eta)
+        return Rows(value, self.y - self.m * p, weight, weight * (1.0 - 2.0 * p))
 
     def density(self, eta: np.ndarray, extra: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        return self.y * eta - self.m * _log1pexp(eta), self.y - self.m * expit(eta)
+        log_p, p = logistic(eta)
+        return self.y * eta + self.m * (log_p - eta), self.y - self.m * p
 
     extra_slope = staticmethod(_none)
 
@@ -218,8 +218,10 @@ class NegativeBinomialLog:
         return NegativeBinomialLog(self.y[rows])
 
 
-def _log1pexp(x: np.ndarray) -> np.ndarray:
-    return np.maximum(x, 0.0) + np.log1p(np.exp(-np.abs(x)))
+def logistic(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return log F(x) and F(x) of the logistic distribution, with one exponential and no overflow."""
+    small = np.exp(-np.abs(x))
+    return np.minimum(x, 0.0) - np.log1p(small), np.where(x >= 0.0, 1.0, small) / (1.0 + small)
 
 
 def log_choose(y: np.ndarray, m: np.ndarray) -> float:

@@ -38,11 +38,11 @@ if TYPE_CHECKING:
 
 def fit_generalised(
     read: Formula, data: pd.DataFrame, *, family: str, link: str | None, agq: int, weights: str | None,
-    offset: str | None, df: str, ci_level: float, second_opinion: bool,
+    df: str, ci_level: float, second_opinion: bool,
 ) -> MixedResult:  # fmt: skip
     """Return the fit of a generalised or ordinal model; options as in :func:`implstats.mixed.fit`."""
     link = link or LINKS[family][0]
-    task = set_up(read, data, family=family, link=link, agq=agq, weights=weights, offset=offset)
+    task = set_up(read, data, family=family, link=link, agq=agq, weights=weights)
     optimum = find_optimum(task.problem, task.plain)
     poisson = None
     if family == "nbinom":

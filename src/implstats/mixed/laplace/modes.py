@@ -19,6 +19,7 @@ from implstats.mixed.laplace.families import Family, Rows
 from implstats.mixed.laplace.nested import Nested
 
 SMALL = 1e-7  # largest change of a linear predictor or an effect; its square is below rounding
+SAFE = 0.02  # a step below it is in the region where Newton's method cannot fail for these families
 LIMIT = 100
 HALVINGS = 30
 
@@ -51,31 +52,50 @@ def find_mode(
     """
     v = list(start)
     path, eta, rows = _at(family, nested, fixed, extra, F, v)
-    height = _heights(nested, rows, v)
-    if not np.all(np.isfinite(height)):
+    if not np.isfinite(rows.value.sum()):
         v = [np.zeros_like(x) for x in v]
         path, eta, rows = _at(family, nested, fixed, extra, F, v)
-        height = _heights(nested, rows, v)
     for _ in range(LIMIT):
         S = nested.sums(rows.weight * nested.products)
         factor = factorise(S, F, nested)
         step = solve(factor, F.T @ nested.sums(rows.score * nested.U), [-x for x in v], nested)
-        if not all(np.all(np.isfinite(s)) for s in step):
+        step_path = nested.path(step)
+        largest = max(float(np.abs(step_path).max()), float(np.abs(F @ step_path).max()))
+        if not np.isfinite(largest):
             return None
-        largest = max(float(np.abs(s).max()) for s in step)
-        largest = max(largest, float(np.abs(F @ nested.path(step)).max()))
         if largest < SMALL * SMALL:
             return Mode(v, path, eta, rows, S, factor)
+        height = None if largest < SAFE else _heights(nested, rows, v)
         trial = [x + s for x, s in zip(v, step, strict=True)]
         path, eta, rows = _at(family, nested, fixed, extra, F, trial)
         if largest < SMALL:
             S = nested.sums(rows.weight * nested.products)
             return Mode(trial, path, eta, rows, S, factorise(S, F, nested))
-        found = _heights(nested, rows, trial)
-        if not np.all(found <= height + 1e-12 * np.abs(height)):
-            trial, path, eta, rows, found = _halved(family, nested, fixed, extra, F, v, step, height)
-        v, height = trial, found
+        if height is not None:
+            found = _heights(nested, rows, trial)
+            if not np.all(found <= height + 1e-12 * np.abs(height)):
+                trial, path, eta, rows = _halved(family, nested, fixed, extra, F, v, step, height)
+        v = trial
     return None
+
+
+def predict(
+    family: Family, nested: Nested, mode: Mode, F: np.ndarray, *, by_fixed: np.ndarray, by_loading:
+    np.ndarray, extra: np.ndarray, by_extra: np.ndarray,
+) -> list[np.ndarray]:  # fmt: skip
+    """Return the mode after a small move of the parameters, to first order: v + dv with H dv = -d(dh/dv).
+
+    ``by_fixed`` (n,) and ``by_loading`` (B, Q) are the changes of the fixed part and of F, ``by_extra`` (E,)
+    that of the extra parameters.
+    """
+    moved = by_fixed + nested.random_part(by_loading @ mode.path)
+    change = -mode.rows.weight * moved
+    if np.any(by_extra):
+        change = change + family.density(mode.eta, extra + by_extra)[1] - mode.rows.score
+    right = F.T @ nested.sums(change * nested.U)
+    if np.any(by_loading):
+        right = right + by_loading.T @ nested.sums(mode.rows.score * nested.U)
+    return [v + dv for v, dv in zip(mode.v, solve(mode.factor, right, None, nested), strict=True)]
 
 
 def _at(
@@ -99,7 +119,7 @@ def _heights(nested: Nested, rows: Rows, v: Sequence[np.ndarray]) -> np.ndarray:
 def _halved(
     family: Family, nested: Nested, fixed: np.ndarray, extra: np.ndarray, F: np.ndarray,
     v: Sequence[np.ndarray], step: Sequence[np.ndarray], height: np.ndarray,
-) -> tuple[list[np.ndarray], np.ndarray, np.ndarray, Rows, np.ndarray]:  # fmt: skip
+) -> tuple[list[np.ndarray], np.ndarray, np.ndarray, Rows]:  # fmt: skip
     """Return the step with its length halved in each top cluster until h falls there."""
     length = np.ones(nested.sizes[-1])
     for _ in range(HALVINGS):
@@ -113,4 +133,4 @@ def _halved(
         if not worse.any():
             break
         length[worse] *= 0.5
-    return trial, path, eta, rows, found
+    return trial, path, eta, rows

@@ -11,13 +11,15 @@ Reference: Nocedal & Wright (2006), Numerical Optimization, 2nd ed., sections 4.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from implstats.mixed.laplace.criterion import Evaluation, Problem
 
-SMALL_DECREASE = 1e-8  # deviance units; one more Newton step squares it
+SMALL_DECREASE = (
+    1e-10  # deviance units: within 1e-5 standard errors, where the Hessian is that of the optimum
+)
 NEGATIVE = 1e-6  # an eigenvalue below minus this share of the largest is negative curvature
 NEARLY_FLAT = 1e-3  # deviance units: negative curvature here is a saddle
 STEP = 2e-4  # of central differences: truncation and rounding both near 1e-8 of the curvature
@@ -69,17 +71,37 @@ def difference_hessian(problem: Problem, at: Evaluation, *, central: bool) -> np
     return 0.5 * (full + full.T)
 
 
-def minimise(problem: Problem, psi: np.ndarray) -> Search | None:
-    """Return the minimum reached from psi, or None if the criterion does not exist there."""
-    at = problem(psi)
-    hessian = None if at is None else difference_hessian(problem, at, central=False)
+def minimise(problem: Problem, psi: np.ndarray, *, rough: bool = False) -> Search | None:
+    """Return the minimum reached from psi, or None if the criterion does not exist there.
+
+    A ``rough`` search stops at the first Hessian, updated only, that promises nothing; it is not verified.
+    """
+    if problem.rule is None:
+        at = problem(psi)
+        hessian = None if at is None else difference_hessian(problem, at, central=False)
+        evaluations = 1 + problem.size
+    else:
+        # Laplace's method is quick, and its optimum and Hessian are near those of quadrature.
+        near = minimise(replace(problem, rule=None), psi, rough=True)
+        if near is None:
+            return None
+        at, hessian = problem(near.at.psi, near.at), near.hessian
+        evaluations = near.evaluations + 1
     if at is None or hessian is None:
         return None
-    radius, saddle, exact = 1.0, False, False
-    evaluations, iterations = 1 + problem.size, 0
+    return _search(problem, at, hessian, evaluations, rough)
+
+
+def _search(
+    problem: Problem, at: Evaluation, hessian: np.ndarray, evaluations: int, rough: bool
+) -> Search | None:
+    """Return the minimum reached from a point with its Hessian, which may be approximate."""
+    radius, saddle, exact, iterations = 1.0, False, False, 0
     while iterations < LIMIT:
         iterations += 1
         step, decrement, negative, _ = newton_step(hessian, at.gradient)
+        if rough and decrement < NEARLY_FLAT**2 and not negative:
+            break
         if decrement < SMALL_DECREASE and not exact:
             found = difference_hessian(problem, at, central=True)
             evaluations += 2 * problem.size
@@ -109,7 +131,7 @@ def minimise(problem: Problem, psi: np.ndarray) -> Search | None:
             radius = 0.25 * min(radius, length)
             if radius < 1e-10:
                 break
-    return _finished(problem, at, hessian, exact, iterations, evaluations, saddle)
+    return _finished(problem, at, hessian, exact or rough, iterations, evaluations, saddle)
 
 
 def _finished(

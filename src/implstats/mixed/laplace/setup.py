@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy.special import logit, ndtri
 
-from implstats.errors import DataError, NotSupportedError
+from implstats.errors import NotSupportedError
 from implstats.mixed.design.build import Design, build_design
 from implstats.mixed.design.formula import Formula
 from implstats.mixed.design.standardise import Standardised
@@ -67,8 +67,7 @@ class Task:
 
 
 def set_up(
-    read: Formula, frame: pd.DataFrame, *, family: str, link: str, agq: int, weights: str | None,
-    offset: str | None,
+    read: Formula, frame: pd.DataFrame, *, family: str, link: str, agq: int, weights: str | None
 ) -> Task:  # fmt: skip
     """Return the model ready to be fitted.
 
@@ -76,7 +75,7 @@ def set_up(
     ------
     ProblemsError, DataError, ModelError, UsageError, NotSupportedError
     """
-    outcome, design = _design(read, frame, family=family, weights=weights, offset=offset)
+    outcome, design = _design(read, frame, family=family, weights=weights)
     _refuse_crossed(design)
     if agq > 1 and (len(design.levels) > 1 or len(design.levels[0].names) > 1):
         raise NotSupportedError(
@@ -92,7 +91,7 @@ def set_up(
     nested = nest([level.clusters.codes for level in design.levels], scaled.Z)
     rows = _family(family, link, y, trials, len(levels)).take(nested.order)
     X = np.ascontiguousarray(scaled.Q[nested.order].T)
-    shifted = np.zeros(len(y)) if offset is None else _offset(frame, offset, design)[nested.order]
+    shifted = np.zeros(len(y)) if design.offset is None else design.offset[nested.order]
     b, extra = _guess(family, link, y, trials, thresholds, X, float(shifted.mean()))
     plain = fit_without_random(rows, X, shifted, b, extra)
     if not plain.proper:
@@ -111,9 +110,9 @@ def set_up(
 
 
 def _design(
-    read: Formula, frame: pd.DataFrame, *, family: str, weights: str | None, offset: str | None
+    read: Formula, frame: pd.DataFrame, *, family: str, weights: str | None
 ) -> tuple[Outcome, Design]:
-    named = [name for name in (weights, offset) if name is not None]
+    named = [] if weights is None else [weights]
     wanted = [*response_names(read), *named]
     known = [str(c) for c in frame.columns]
     if len(frame) == 0 or any(known.count(name) != 1 for name in wanted):
@@ -163,21 +162,6 @@ def _family(family: str, link: str, y: np.ndarray, trials: np.ndarray | None, ca
             raise ValueError("a binomial outcome has trials")
         return BinomialLogit(y, trials) if link == "logit" else BinomialProbit(y, trials)
     return PoissonLog(y) if family == "poisson" else NegativeBinomialLog(y)
-
-
-def _offset(frame: pd.DataFrame, offset: str, design: Design) -> np.ndarray:
-    try:
-        values = frame[offset].to_numpy(dtype=float)[design.rows]
-    except (TypeError, ValueError) as error:
-        raise DataError(
-            f"The offset '{offset}' holds text; it is a number on the scale of the link."
-        ) from error
-    infinite = int(np.sum(~np.isfinite(values)))
-    if infinite:
-        raise DataError(
-            f"The offset '{offset}' is infinite in {infinite} row(s), such as the log of an exposure of zero."
-        )
-    return values
 
 
 def _guess(
