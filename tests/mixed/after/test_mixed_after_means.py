@@ -135,7 +135,7 @@ def test_mvt_equals_tukey_for_all_pairs_of_a_balanced_design() -> None:
     means = mixed.emmeans(mixed.fit("y ~ w + (1 | g)", pd.DataFrame({"y": y, "w": w, "g": g})), "w")
     mvt, tukey = (mixed.contrasts(means, adjust=a) for a in ("mvt", "tukey"))
     assert mvt.error is not None
-    assert mvt.error < 2e-4
+    assert mvt.error < 3e-4
     assert mvt.frame["p_value"].to_numpy() == pytest.approx(
         tukey.frame["p_value"].to_numpy(), abs=5 * mvt.error
     )

@@ -12,7 +12,7 @@ import pytest
 from implstats import mixed
 from implstats.errors import ModelError
 
-NAMES = ["waves_by_arm", "polynomial_slope", "growth_ml", "sleep_weights"]
+NAMES = ["waves_by_arm", "polynomial_slope", "growth_ml", "sleep_weights", "crossed"]
 # In SDs of the effect; theta is known to the root of the criterion's 1e-8 or so.
 MODE_IN_SD = 1e-6
 VARIANCE_RELATIVE = 1e-6
@@ -65,7 +65,7 @@ def henderson(result: mixed.MixedResult) -> tuple[np.ndarray, int, list[slice], 
     return s2 * np.linalg.inv(H), X.shape[1], places, W
 
 
-@pytest.mark.parametrize("name", ["waves_by_arm", "polynomial_slope", "sleep_weights"])
+@pytest.mark.parametrize("name", ["waves_by_arm", "polynomial_slope", "sleep_weights", "crossed"])
 def test_prediction_error_equals_hendersons_equations(name: str, fitted: Callable) -> None:
     result = fitted(name)
     inverse, p, places, _ = henderson(result)
@@ -78,6 +78,20 @@ def test_prediction_error_equals_hendersons_equations(name: str, fitted: Callabl
             size = np.sqrt(np.outer(np.diag(level.variance[c]), np.diag(level.variance[c])))
             assert np.max(np.abs(level.variance[c] - inverse[own, own]) / size) < BRUTE
             assert np.max(np.abs(level.variance_given_beta[c] - given_beta[less, less]) / size) < BRUTE
+
+
+@pytest.mark.parametrize("name", ["waves_by_arm", "polynomial_slope", "sleep_weights"])
+def test_all_effects_together_give_what_the_paths_give(name: str, fitted: Callable) -> None:
+    from implstats.mixed.after.joint import joint, joint_moments
+    from implstats.mixed.after.paths import paths
+
+    model = fitted(name).model
+    G = model.optimum.search.at.G
+    along, together = paths(model.sums, model.design.parents, G), joint(joint_moments(model), G)
+    assert pytest.approx(together.C, abs=BRUTE) == along.C
+    for level in range(len(G)):
+        for one, other in zip(along.own(level), together.own(level), strict=True):
+            assert one == pytest.approx(other, abs=BRUTE)
 
 
 def test_a_level_without_variance_has_modes_and_deviations_of_zero() -> None:

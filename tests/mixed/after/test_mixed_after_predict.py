@@ -11,7 +11,7 @@ import pytest
 from implstats import mixed
 from implstats.errors import DataError, NotSupportedError, ProblemsError, UsageError
 
-NAMES = ["waves_by_arm", "polynomial_slope", "growth_ml", "sleep_weights"]
+NAMES = ["waves_by_arm", "polynomial_slope", "growth_ml", "sleep_weights", "crossed"]
 IN_SD = 1e-6  # in residual SDs; theta, hence the modes, are known to the root of the criterion's 1e-8 or so
 COLUMNS = 1e-10  # columns rebuilt from the same numbers
 BRUTE = 1e-8
@@ -107,7 +107,7 @@ def test_conditional_errors_and_df_equal_dense_algebra() -> None:
         assert found.df[row] == pytest.approx(df, rel=BRUTE_DF)
 
 
-@pytest.mark.parametrize("name", ["waves_by_arm", "polynomial_slope", "sleep_weights"])
+@pytest.mark.parametrize("name", ["waves_by_arm", "polynomial_slope", "sleep_weights", "crossed"])
 def test_conditional_errors_equal_dense_algebra_in_nested_models(name: str, fitted: Callable) -> None:
     result = fitted(name)
     model = result.model
@@ -231,3 +231,28 @@ def test_a_frame_changed_after_the_fit_is_noticed(after: Callable) -> None:
     frame["x"] *= 2
     with pytest.raises(DataError, match="changed after the fit"):
         mixed.predict(result, frame.head(2))
+
+
+def test_a_row_gets_its_own_offset(after: Callable) -> None:
+    frame = after("waves_by_arm")[1].assign(base=lambda d: d["x"] ** 2)
+    with_offset = mixed.fit("y ~ w + offset(base) + (1 | inst)", frame)
+    without = mixed.fit("z ~ w + (1 | inst)", frame.assign(z=lambda d: d["y"] - d["base"]))
+    new = frame.iloc[[0, 5, 9]]
+    for one in (None, new):
+        base = frame["base"] if one is None else one["base"]
+        assert mixed.predict(with_offset, one).values == pytest.approx(
+            mixed.predict(without, one).values + base.to_numpy(), rel=COLUMNS
+        )
+    gone = mixed.predict(with_offset, new.assign(base=[np.nan, 0.0, 0.0]))
+    assert np.isnan(gone.values).tolist() == [True, False, False]
+    means = [mixed.emmeans(r, "w").means[0].estimate for r in (with_offset, without)]
+    assert means[0] - means[1] == pytest.approx(frame["base"].mean())
+
+
+def test_few_clusters_that_were_fitted_all_the_same_have_their_shares() -> None:
+    rng = np.random.default_rng(1)
+    g = np.repeat(np.arange(4), 12)
+    x = rng.normal(size=48)
+    frame = pd.DataFrame({"y": x + np.array([-2.0, -1, 1, 2])[g] + rng.normal(size=48), "x": x, "g": g})
+    result = mixed.fit("y ~ x + (1 | g)", frame, few_clusters="fit")
+    assert len(mixed.r2_by_level(result).reductions) == 2

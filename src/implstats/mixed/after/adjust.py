@@ -31,11 +31,11 @@ from scipy.special import chdtr, gammainccinv, gammaincinv, gammaln, ndtr, ndtri
 
 ADJUSTMENTS = ("holm", "tukey", "bonferroni", "sidak", "mvt", "fdr", "none")
 OF_INTERVALS = {"holm": "bonferroni", "fdr": "bonferroni"}
-POINTS, SCRAMBLINGS = 2**12, 16
+POINTS, SCRAMBLINGS = 2**13, 16
 NODES_Z, NODES_S = 160, 120
 NORMAL = (-8.5, 8.5)  # beyond it a normal variable has probability 2e-17
 TAIL = 1e-16
-RANK = 1e-10  # share of the largest eigenvalue of a correlation matrix that is rounding
+RANK = 1e-10  # share of a variance that is rounding
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,9 +109,7 @@ def sample(correlation: np.ndarray, *, seed: int) -> Sample:
     """Return the sampled maxima; the correlation matrix may be singular."""
     from scipy.stats import qmc
 
-    w, U = np.linalg.eigh(correlation)
-    kept = w > RANK * w[-1]
-    root = U[:, kept] * np.sqrt(w[kept])
+    root = _root(correlation)
     seeds = np.random.SeedSequence(seed).spawn(SCRAMBLINGS)
     maxima = np.empty((SCRAMBLINGS, POINTS))
     for i, own in enumerate(seeds):
@@ -119,6 +117,20 @@ def sample(correlation: np.ndarray, *, seed: int) -> Sample:
         z = ndtri(np.clip(points, 1e-16, 1.0 - 1e-16)) @ root.T
         maxima[i] = np.abs(z).max(axis=1)
     return Sample(maxima=maxima)
+
+
+def _root(correlation: np.ndarray) -> np.ndarray:
+    """Return L, (m, rank), lower trapezoidal, with L L' = correlation.
+
+    Eigenvectors would do too, but those of equal eigenvalues turn with the last bit of the matrix.
+    """
+    rest, columns = correlation.copy(), []
+    for c in range(len(rest)):
+        if rest[c, c] > RANK:
+            column = rest[:, c] / np.sqrt(rest[c, c])
+            columns.append(column)
+            rest = rest - np.outer(column, column)
+    return np.array(columns).T
 
 
 def _exceeds(drawn: Sample, t: float, df: float) -> np.ndarray:

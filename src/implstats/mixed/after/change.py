@@ -137,8 +137,9 @@ def _pairs(result: MixedResult, waves: Waves) -> tuple[Pairs, int]:
     ]
     if problems:
         raise ProblemsError("effect_size", problems)
-    rows = frame.iloc[model.design.rows]
-    one, two = (_answers(rows, model.design.y, waves, value) for value in (waves.pre, waves.post))
+    rows, offset = frame.iloc[model.design.rows], model.design.offset
+    outcome = model.design.y if offset is None else model.design.y + offset
+    one, two = (_answers(rows, outcome, waves, value) for value in (waves.pre, waves.post))
     both = one.index.intersection(two.index)
     left_out = len(one.index.union(two.index)) - len(both)
     if len(both) < FEWEST:

@@ -20,7 +20,8 @@ import numpy as np
 from scipy.special import ndtri
 
 from implstats.mixed.after.linear import check_level, fitted_model
-from implstats.mixed.after.paths import error_variance, paths_of
+from implstats.mixed.after.paths import error_variance
+from implstats.mixed.after.spread import spread_at
 from implstats.mixed.results import MixedResult
 from implstats.results import Check
 
@@ -108,7 +109,7 @@ def conditional_modes(result: MixedResult, *, ci_level: float | None = None) -> 
     ModelError
         The fit failed.
     NotSupportedError
-        The random part is not nested.
+        A residual structure, or crossed levels of too many effects.
 
     Notes
     -----
@@ -128,14 +129,13 @@ def conditional_modes(result: MixedResult, *, ci_level: float | None = None) -> 
     ((12, 1), True)
     """
     model, level = fitted_model(result), check_level(ci_level, result)
-    along, scaled = paths_of(model), model.scaled
+    scaled, spread = model.scaled, spread_at(model)(model.optimum.search.at.G)
     s2 = scaled.scale**2 * model.optimum.search.at.sigma2
     out: dict[str, ConditionalModes] = {}
-    for part, known, J, D in zip(result.modes, model.design.levels, along.J, along.D, strict=True):
-        q, B = len(part.terms), scaled.B[len(out)]
-        own = (slice(None), slice(0, q), slice(0, q))
-        given = s2 * B @ J[own] @ B.T
-        full = s2 * B @ error_variance(J, D, along.C)[own] @ B.T
+    for k, (part, known) in enumerate(zip(result.modes, model.design.levels, strict=True)):
+        (J, D), B = spread.own(k), scaled.B[k]
+        given = s2 * B @ J @ B.T
+        full = s2 * B @ error_variance(J, D, spread.C) @ B.T
         out[part.cluster] = ConditionalModes(
             cluster=part.cluster, ids=part.ids, terms=part.terms, values=part.values,
             variance_given_beta=given, variance=full, ci_level=level,

@@ -1,7 +1,8 @@
 """Estimated marginal means: the outcome's mean at chosen values of some predictors, the others averaged.
 
 Each mean is a linear combination of the coefficients, averaged over the reference grid (`grid`), with the
-standard error, df and interval of any linear combination (`linear`). Random effects are at their mean, zero.
+standard error, df and interval of any linear combination (`linear`). Random effects are at their mean, zero;
+an offset is at its mean over the rows.
 """
 
 from __future__ import annotations
@@ -158,6 +159,7 @@ def emmeans(
     order = tuple(reversed(range(k)))
     L = averaged.transpose(*order, k).reshape(-1, X.shape[-1])
     found = linear(result, L)
+    estimates = found.estimate + (0.0 if model.design.offset is None else float(model.design.offset.mean()))
     half = half_width(found.std_error, found.df, level=level)
     cells = [
         dict(zip((a.name for a in axes[:k]), reversed(cell), strict=True))
@@ -165,9 +167,9 @@ def emmeans(
     ]
     means = tuple(
         MarginalMean(
-            at=cell, estimate=number(found.estimate[i]), std_error=number(found.std_error[i]),
-            df=number(found.df[i]), conf_low=number(found.estimate[i] - half[i]),
-            conf_high=number(found.estimate[i] + half[i]), reason=_reason(L[i], found.std_error[i]),
+            at=cell, estimate=number(estimates[i]), std_error=number(found.std_error[i]),
+            df=number(found.df[i]), conf_low=number(estimates[i] - half[i]),
+            conf_high=number(estimates[i] + half[i]), reason=_reason(L[i], found.std_error[i]),
         )
         for i, cell in enumerate(cells)
     )  # fmt: skip

@@ -32,7 +32,7 @@ class NewRows:
     weights : ndarray, (n,)
         Prior weights; one on new data.
     offset : ndarray, (n,)
-        Zero without an offset.
+        Each row's own; zero without one.
     notes : list of str
     """
 
@@ -81,18 +81,17 @@ def new_rows(model: Fitted, new: pd.DataFrame, *, used: tuple[int, ...], effects
     Z = random_matrices(basis, new) if effects else []
     codes = _codes(model, new, used)
     notes = list(basis.notes)
-    lost = int(np.sum(~np.isfinite(X).all(axis=1)))
+    offset = offset_values(model.formula, new)
+    if offset is None:
+        offset = np.zeros(len(X))
+    lost = int(np.sum(~np.isfinite(X).all(axis=1) | ~np.isfinite(offset)))
     if lost:
         notes.append(
             f"{lost} row(s) have no prediction: a variable is missing, or the model cannot estimate them"
         )
     if model.design.weights is not None and effects:
         notes.append("a new row counts as one of weight one")
-    offset = offset_values(model.formula, new)
-    return NewRows(
-        X=X, Z=Z, codes=codes, weights=np.ones(len(new)), notes=notes,
-        offset=np.zeros(len(new)) if offset is None else offset,
-    )  # fmt: skip
+    return NewRows(X=X, Z=Z, codes=codes, weights=np.ones(len(new)), offset=offset, notes=notes)
 
 
 def _codes(model: Fitted, new: pd.DataFrame, used: tuple[int, ...]) -> list[np.ndarray]:

@@ -28,9 +28,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from implstats.errors import NotSupportedError
-from implstats.mixed.after.linear import plain_residuals
-from implstats.mixed.fitted import Fitted
 from implstats.mixed.gaussian.reduce import ClusterSums, sum_by
 
 
@@ -57,24 +54,11 @@ class Paths:
     beta: np.ndarray
     C: np.ndarray
 
-
-def paths_of(model: Fitted) -> Paths:
-    """Return the paths at the optimum.
-
-    Raises
-    ------
-    NotSupportedError
-        The random part is not nested, so a cluster is on no single path.
-    """
-    plain_residuals(model, "A standard deviation of a random effect or of a conditional prediction")
-    parents = getattr(model.design, "parents", None)
-    if not isinstance(model.sums, ClusterSums) or parents is None:
-        raise NotSupportedError(
-            "Standard deviations of conditional modes, and intervals with them, are computed for nested "
-            "levels only. `result.conditional_modes` has the modes themselves, and predict(..., "
-            "interval=None) the predictions."
-        )
-    return paths(model.sums, parents, model.optimum.search.at.G)
+    def own(self, level: int) -> tuple[np.ndarray, np.ndarray]:
+        """Return J (n_l, q, q) and D (n_l, q, p) of each cluster of a level itself."""
+        above = self.J[level + 1].shape[1] if level + 1 < len(self.J) else 0
+        q = self.J[level].shape[1] - above
+        return self.J[level][:, :q, :q], self.D[level][:, :q]
 
 
 def paths(sums: ClusterSums, parents: Sequence[Sequence[np.ndarray]], G: Sequence[np.ndarray]) -> Paths:

@@ -4,7 +4,7 @@
     random = "conditional"     x'b + the modes of the row's clusters at every level
     random = levels            the same with the modes of these levels only
 
-A cluster that was not in the fit has the mode zero. What an interval covers:
+An offset of the row is added. A cluster that was not in the fit has the mode zero. What an interval covers:
 
     confidence     the predicted mean: x'b, or x'b + z'u of the row's own clusters (those of a new cluster
                    included, whose variance z'G z then adds to the error)

@@ -185,7 +185,8 @@ def _intercepts_only(model: Fitted, X: np.ndarray, *, reml: bool) -> dict[str, f
         columns["weight"], weights = design.weights, "weight"
     bars = [f"(1 | level{k})" for k in range(len(design.levels))]
     text = " + ".join(["1" if has_intercept else "0", *fixed, *bars])
-    found = fit(f"outcome ~ {text}", pd.DataFrame(columns), reml=reml, df="none", weights=weights)
+    found = fit(f"outcome ~ {text}", pd.DataFrame(columns), reml=reml, df="none", weights=weights,
+                few_clusters="fit")  # fmt: skip
     if found.model is None:
         raise ModelError(
             f"The model to compare with (random intercepts only) has no verified optimum. {found.reason}"

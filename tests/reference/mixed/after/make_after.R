@@ -118,3 +118,13 @@ write17(list(
   two_levels = pair("HRS ~ LEAD + G.LEAD + (1 | GRP)", "HRS ~ 1 + (1 | GRP)", "bh1996"),
   three_levels = pair("y ~ wave * arm + x + (1 | inst) + (1 | person)", "y ~ 1 + (1 | inst) + (1 | person)", "sim3_12inst")),
   "reductions.json")
+
+# 6 crossed factors (data set of lme4), a covariate-free model with unequal replication: every seventh row left out
+d6 <- Penicillin[-seq(1, 144, by = 7), ]
+d6 <- data.frame(diameter = d6$diameter, plate = as.character(d6$plate), sample = as.character(d6$sample))
+write.csv(d6, "penicillin_unbalanced.csv", row.names = FALSE, quote = FALSE)
+m6 <- tight(diameter ~ 1 + (1 | plate) + (1 | sample), d6, TRUE)
+new6 <- data.frame(plate = c("a", "b", "new"), sample = c("A", "new", "B"))
+out6 <- basic(m6, "diameter ~ 1 + (1 | plate) + (1 | sample)", "../after/penicillin_unbalanced", new6,
+  list(levels = "plate", form = ~(1 | plate)))
+write17(out6, "crossed.json")
