@@ -77,16 +77,16 @@ def test_near_the_exact_f_interval_with_many_clusters() -> None:
 
 
 def test_coverage_with_few_clusters() -> None:
-    """300 samples of 12 clusters, ICC .2: Monte Carlo standard error .013 at .95."""
+    """200 samples of 12 clusters, ICC .2: Monte Carlo standard error .015 at .95."""
     rng = np.random.default_rng(11)
     ward = np.repeat(np.arange(12), 8)
     covered = []
-    for _ in range(300):
+    for _ in range(200):
         y = 0.5 * rng.normal(size=12)[ward] + rng.normal(size=96)
         fitted = mixed.fit("y ~ 1 + (1 | ward)", pd.DataFrame({"y": y, "ward": ward}), df="none")
         level = mixed.icc_intervals(fitted).levels[0]
         covered.append(level.conf_low <= 0.2 <= level.conf_high)
-    assert 0.90 < np.mean(covered) < 0.985
+    assert 0.895 < np.mean(covered) < 0.985
 
 
 def test_three_levels_have_the_right_height_at_the_bounds() -> None:
