@@ -5,6 +5,7 @@ All problems that can be seen without fitting are found here and shown together.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -122,26 +123,28 @@ def build_design(
     factors = list(dict.fromkeys([*fixed.variables, *(f for side in sides for f in side.variables)]))
     used = list(dict.fromkeys([*_used_names(formula, factors, weights), *offset_names(formula), *also]))
     _require_columns(formula, frame, used)
-    known, missing = _known_rows(frame, used)
-    columns = {f: evaluate(f, frame, formula.quoted) for f in [formula.response, *factors]}
-    if not known.all():
-        frame = frame[known]
+    series = {name: frame[name] for name in used}
+    known, missing = _known_rows(series, len(frame))
+    columns = {f: evaluate(f, series, formula.quoted) for f in [formula.response, *factors]}
+    n = int(known.sum())
+    if missing:
+        series = {name: values[known] for name, values in series.items()}
         columns = {f: _take(column, known) for f, column in columns.items()}
-    n = len(frame)
     if n == 0:
         raise DataError(_nothing_left(len(known), missing))
     problems = [p for f, column in columns.items() for p in _value_problems(f, column, formula)]
     y = _outcome(columns[formula.response], formula, problems)
-    w = _weights(frame, weights, problems)
-    offset = offset_values(formula, frame)
-    if offset is not None:
+    w = _weights(series, weights, problems)
+    offset = None
+    if formula.offsets:
+        offset = offset_values(formula, frame[known] if missing else frame)
         y = y - offset
     if problems:
         raise ProblemsError(f"The model '{formula.text}'", problems)
     X, names, owner = code_terms(fixed, columns, n=n)
     if X.shape[1] == 0:
         raise UsageError("The fixed part is empty; keep the intercept: y ~ 1 + (1 | cluster).")
-    levels = _random_parts(formula, sides, columns, frame, crossed=crossed)
+    levels = _random_parts(formula, sides, columns, series, n=n, crossed=crossed)
     if residual:
         _refuse_as_many(levels, n)
     return Design(
@@ -180,14 +183,16 @@ def _require_columns(formula: Formula, frame: pd.DataFrame, used: list[str]) -> 
         raise ProblemsError(f"The model '{formula.text}'", problems)
 
 
-def _known_rows(frame: pd.DataFrame, used: list[str]) -> tuple[np.ndarray, dict[str, int]]:
+def _known_rows(series: Mapping[str, pd.Series], n: int) -> tuple[np.ndarray, dict[str, int]]:
     """Return which rows have every variable, and the number missing by variable."""
-    known, missing = np.ones(len(frame), dtype=bool), {}
-    for name in used:
-        values = frame[name].to_numpy()
-        if values.dtype.kind in "iub":
+    known, missing = np.ones(n, dtype=bool), {}
+    for name, column in series.items():
+        kind = getattr(column.dtype, "kind", "O")
+        if kind in "iub" and isinstance(column.dtype, np.dtype):
             continue
-        gone = np.isnan(values) if values.dtype.kind == "f" else frame[name].isna().to_numpy()
+        if kind == "f" and isinstance(column.dtype, np.dtype) and not np.isnan(column.to_numpy().min()):
+            continue  # a minimum is missing if any value is: one quick pass
+        gone = column.isna().to_numpy()
         if gone.any():
             missing[name] = int(gone.sum())
             known &= ~gone
@@ -211,14 +216,18 @@ def _value_problems(factor: str, column: Column, formula: Formula) -> list[str]:
     if isinstance(column, Categories):
         one = factor != formula.response and len(np.unique(column.codes)) < 2
         return [f"'{name}' has one category only in the rows in use; drop it"] if one else []
-    infinite = int(np.sum(~np.isfinite(column.values).all(axis=1)))
-    if infinite:
+    ranges = [(float(values.min()), float(values.max())) for values in column.values.T]
+    if not np.isfinite(ranges).all():
+        infinite = int(np.sum(~np.isfinite(column.values).all(axis=1)))
         return [f"'{name}' is infinite in {infinite} row(s); correct or blank them"]
-    # Judged against rounding at the size of the values, not against zero.
-    span, size = np.ptp(column.values, axis=0), np.abs(column.values).max(axis=0)
-    if factor != formula.response and np.all(span <= 1e-13 * size):
+    if factor != formula.response and all(_constant(low, high) for low, high in ranges):
         return [f"'{name}' has the same value in all rows in use; drop it"]
     return []
+
+
+def _constant(low: float, high: float) -> bool:
+    """Return whether values do not vary, judged against rounding at their size, not against zero."""
+    return high - low <= 1e-13 * max(abs(low), abs(high))
 
 
 def _outcome(column: Column, formula: Formula, problems: list[str]) -> np.ndarray:
@@ -229,12 +238,13 @@ def _outcome(column: Column, formula: Formula, problems: list[str]) -> np.ndarra
     if column.values.shape[1] != 1:
         problems.append(f"the outcome '{name}' has several columns; give one")
     y = column.values[:, 0]
-    if np.all(np.isfinite(y)) and np.ptp(y) <= 1e-13 * np.abs(y).max():
+    low, high = float(y.min()), float(y.max())
+    if np.isfinite([low, high]).all() and _constant(low, high):
         problems.append(f"the outcome '{name}' does not vary in the {len(y)} rows in use")
     return y
 
 
-def _weights(frame: pd.DataFrame, weights: str | None, problems: list[str]) -> np.ndarray | None:
+def _weights(frame: Mapping[str, pd.Series], weights: str | None, problems: list[str]) -> np.ndarray | None:
     if weights is None:
         return None
     try:
@@ -248,8 +258,9 @@ def _weights(frame: pd.DataFrame, weights: str | None, problems: list[str]) -> n
 
 
 def _random_parts(
-    formula: Formula, sides: list[Terms], columns: dict[str, Column], frame: pd.DataFrame, *, crossed: bool
-) -> list[RandomPart]:
+    formula: Formula, sides: list[Terms], columns: dict[str, Column], series: Mapping[str, pd.Series], *,
+    n: int, crossed: bool,
+) -> list[RandomPart]:  # fmt: skip
     """Return the random effects of each level, lowest first; bars with the same clusters are one level."""
     found: dict[frozenset[str], list[tuple[Bar, Terms]]] = {}
     for bar, side in zip(formula.bars, sides, strict=True):
@@ -258,7 +269,7 @@ def _random_parts(
     clusters = []
     for bars in found.values():
         columns_of = tuple(unquote(name, formula.quoted) for name in bars[0][0].cluster)
-        level = number_clusters(frame, columns_of)
+        level = number_clusters(series, columns_of)
         if level.size < 2:
             raise ModelError(
                 f"'{level.name}' has {level.size} cluster in the rows in use; a variance "
@@ -268,7 +279,7 @@ def _random_parts(
         clusters.append(level)
         numbered[level.name] = bars
     return [
-        _random_part(level, numbered[level.name], columns, len(frame))
+        _random_part(level, numbered[level.name], columns, n)
         for level in order_levels(clusters, crossed=crossed)
     ]
 
@@ -303,8 +314,9 @@ def _random_part(
             f"The effect {twice[0]} of '{clusters.name}' stands in two random terms, so its variance is not "
             f"identified. Write (0 + x | {clusters.name}) for a slope beside (1 | {clusters.name})."
         )
+    Z = matrices[0] if len(matrices) == 1 else np.concatenate(matrices, axis=1)
     return RandomPart(
-        clusters=clusters, Z=np.concatenate(matrices, axis=1), names=tuple(names), blocks=tuple(blocks),
+        clusters=clusters, Z=Z, names=tuple(names), blocks=tuple(blocks),
         terms=tuple(terms),
     )  # fmt: skip
 

@@ -7,7 +7,7 @@ not nested in the next are crossed. Clusters are numbered by their ids in sorted
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations, pairwise
 from typing import TYPE_CHECKING, NoReturn
@@ -48,7 +48,7 @@ class Clusters:
     size: int
 
 
-def number_clusters(frame: pd.DataFrame, columns: tuple[str, ...]) -> Clusters:
+def number_clusters(frame: Mapping[str, pd.Series] | pd.DataFrame, columns: tuple[str, ...]) -> Clusters:
     """Return the clusters formed by the combination of ``columns``, which hold no missing ids."""
     codes, size = _codes(frame[columns[0]])
     for column in columns[1:]:

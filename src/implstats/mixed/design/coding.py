@@ -24,24 +24,26 @@ def code_terms(
 
     ``columns`` holds each factor's values over the n rows in use.
     """
-    parts = [np.ones((n, 1))] if terms.intercept else []
+    parts = [np.ones(n)] if terms.intercept else []
     names = [INTERCEPT] if terms.intercept else []
     owner = [0] if terms.intercept else []
     present = {frozenset(term) for term in terms.factors}
     if terms.intercept:
         present.add(frozenset())
     for number, term in enumerate(terms.factors, start=1):
-        matrix, labels = np.ones((n, 1)), [""]
+        made: list[np.ndarray] = []
+        labels = [""]
         for factor in term:
             contrast = frozenset(term) - {factor} in present
             values, own = _code(columns[factor], contrast=contrast)
             # R lets the first factor vary fastest.
-            matrix = (values[:, :, None] * matrix[:, None, :]).reshape(n, -1)
+            made = [right * left for right in values.T for left in made] if made else list(values.T)
             labels = [f"{left}:{right}" if left else right for right in own for left in labels]
-        parts.append(matrix)
+        parts += made
         names += labels
         owner += [number] * len(labels)
-    return (np.concatenate(parts, axis=1) if parts else np.empty((n, 0))), names, owner
+    # Columns are contiguous, since all that follows goes column by column.
+    return (np.stack(parts).T if parts else np.empty((n, 0))), names, owner
 
 
 def _code(column: Column, *, contrast: bool) -> tuple[np.ndarray, list[str]]:

@@ -15,8 +15,9 @@ Means and polynomials are taken over every row where their own argument is known
 from __future__ import annotations
 
 import ast
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -25,6 +26,8 @@ from implstats.errors import DataError, NotSupportedError, UsageError, did_you_m
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    Frame = Mapping[str, pd.Series] | pd.DataFrame
 
 UNARY: dict[str, Callable[[np.ndarray], np.ndarray]] = {
     "log": np.log, "log2": np.log2, "log10": np.log10, "exp": np.exp, "sqrt": np.sqrt, "abs": np.abs,
@@ -56,6 +59,7 @@ class Categories:
 Column = Numeric | Categories
 
 
+@lru_cache(maxsize=1024)
 def parse(text: str, quoted: tuple[str, ...]) -> ast.expr:
     """Return the syntax tree of one factor, names in backticks put back; refuse what is not on the list."""
     try:
@@ -121,7 +125,7 @@ def unquote(text: str, quoted: tuple[str, ...]) -> str:
     return text
 
 
-def evaluate(text: str, frame: pd.DataFrame, quoted: tuple[str, ...]) -> Column:
+def evaluate(text: str, frame: Frame, quoted: tuple[str, ...]) -> Column:
     """Return the column that a factor names, over all rows of the frame.
 
     Raises
@@ -154,9 +158,11 @@ def evaluate(text: str, frame: pd.DataFrame, quoted: tuple[str, ...]) -> Column:
 
 def read_column(series: pd.Series, name: str) -> Column:
     """Return a column of the frame as numbers or categories."""
+    kind = series.dtype
+    if isinstance(kind, np.dtype) and kind.kind in "iuf":
+        return Numeric(values=series.to_numpy(dtype=float)[:, None], names=(name,))
     import pandas as pd
 
-    kind = series.dtype
     if isinstance(kind, pd.CategoricalDtype):
         return _ready_categories(series, name)
     if pd.api.types.is_bool_dtype(kind):
@@ -219,7 +225,7 @@ def _only_name(call: ast.Call, text: str, quoted: tuple[str, ...], count: int) -
     return [unquote(str(name), quoted) for name in names]
 
 
-def _number(node: ast.AST, frame: pd.DataFrame, label: str, quoted: tuple[str, ...]) -> np.ndarray:
+def _number(node: ast.AST, frame: Frame, label: str, quoted: tuple[str, ...]) -> np.ndarray:
     """Return the value of an arithmetic tree: (n,), or () for constants."""
     name = _dotted(node)
     if name is not None:
@@ -243,7 +249,11 @@ def _number(node: ast.AST, frame: pd.DataFrame, label: str, quoted: tuple[str, .
 
 
 def _call(
-    node: ast.Call, function: str, frame: pd.DataFrame, label: str, quoted: tuple[str, ...]
+    node: ast.Call,
+    function: str,
+    frame: Frame,
+    label: str,
+    quoted: tuple[str, ...],
 ) -> np.ndarray:
     wanted = 2 if function in ("within", "between") else 1
     if len(node.args) != wanted or function in ("poly", "factor", "C"):
@@ -270,7 +280,7 @@ def _call(
     return x - mean if function == "within" else mean
 
 
-def _poly(call: ast.Call, frame: pd.DataFrame, label: str, quoted: tuple[str, ...]) -> Numeric:
+def _poly(call: ast.Call, frame: Frame, label: str, quoted: tuple[str, ...]) -> Numeric:
     """Return orthogonal polynomials over the known rows; the leading coefficients are positive, as in R."""
     if len(call.args) != 2 or not isinstance(call.args[1], ast.Constant):
         raise UsageError(f"'{label}' needs a column and a degree: poly(time, 2).")

@@ -23,6 +23,7 @@ from implstats.mixed.design.build import Design, RandomPart
 # them; R's lm uses the same 1e-7, on columns that are not centred.
 COLLINEAR = 1e-7
 GRAM_SAFE = 1e-4  # above it, two rounds of Cholesky are as exact as Householder reflections, and quicker
+GRAM_EXACT = 0.1  # above it, one round is
 PERFECT = 1e-10  # residual SD as a share of the outcome's SD: nothing is left to model
 
 
@@ -72,10 +73,10 @@ def standardise(design: Design) -> Standardised:
     """
     n = len(design.y)
     root = None if design.weights is None else np.sqrt(design.weights)
-    columns, A = _centre_scale(design.X, intercept=design.intercept)
+    columns, A = _centre(design.X, intercept=design.intercept)
     if root is not None:
         columns = columns * root[:, None]
-    Q, R, kept = _thin_qr(columns)
+    Q, T, kept = _thin_qr(columns)
     p = len(kept)
     if p >= n:
         raise ModelError(
@@ -88,12 +89,13 @@ def standardise(design: Design) -> Standardised:
     again = Q.T @ rest
     rest, shift = rest - Q @ again, shift + again
     scale = float(np.sqrt(rest @ rest / n))
-    spread = float(np.std(design.y)) * (1.0 if root is None else float(root.mean()))
+    centred = design.y - design.y.mean()
+    spread = float(np.sqrt(centred @ centred / n)) * (1.0 if root is None else float(root.mean()))
     if scale <= PERFECT * spread:
         raise DataError("The predictors fit the outcome perfectly; nothing is left for random effects.")
-    M = A[np.ix_(kept, kept)] @ np.linalg.inv(R)
+    M = A[np.ix_(kept, kept)] @ T
     blocks = [_random_map(level) for level in design.levels]
-    Z = [level.Z @ B for level, B in zip(design.levels, blocks, strict=True)]
+    Z = [_mapped(level.Z, B) for level, B in zip(design.levels, blocks, strict=True)]
     if root is not None:
         Z = [z * root[:, None] for z in Z]
     log_weights = 0.0 if design.weights is None else float(np.sum(np.log(design.weights)))
@@ -106,56 +108,64 @@ def standardise(design: Design) -> Standardised:
     )  # fmt: skip
 
 
-def _centre_scale(X: np.ndarray, *, intercept: bool) -> tuple[np.ndarray, np.ndarray]:
-    """Return X A with A upper triangular: columns of SD one, of mean zero if there is an intercept."""
-    p = X.shape[1]
-    mean = X.mean(axis=0) if intercept else np.zeros(p)
-    if intercept:
-        mean[0] = 0.0
-    columns = X - mean
-    size = np.sqrt(np.einsum("ij,ij->j", columns, columns) / len(X))
-    size[size == 0.0] = 1.0
-    columns /= size
-    A = np.diag(1.0 / size)
-    if intercept:
-        A[0] -= mean / size
-    return columns, A
+def _centre(X: np.ndarray, *, intercept: bool) -> tuple[np.ndarray, np.ndarray]:
+    """Return X A with A unit upper triangular: columns of mean zero if there is an intercept."""
+    A = np.eye(X.shape[1])
+    if not intercept:
+        return X, A
+    A[0, 1:] = -X[:, 1:].mean(axis=0)
+    shift = A[0].copy()
+    shift[0] = 0.0
+    return X + shift, A
 
 
 def _thin_qr(columns: np.ndarray) -> tuple[np.ndarray, np.ndarray, list[int]]:
-    """Return Q (n, p), R (p, p) and the columns kept; dependent columns are left out, first come first
-    kept."""
+    """Return Q = (kept columns) T, (n, p), upper triangular T, (p, p), and the columns kept.
+
+    Dependent columns are left out, first come first kept.
+    """
     kept = list(range(columns.shape[1]))
     quick = _cholesky_qr(columns)
     if quick is not None:
         return *quick, kept
+    size = np.sqrt(np.mean(columns**2, axis=0))
+    columns = columns / np.where(size == 0.0, 1.0, size)
     while True:
         Q, R = np.linalg.qr(columns[:, kept])
-        size = np.sqrt(np.sum(R**2, axis=0))
+        length = np.sqrt(np.sum(R**2, axis=0))
         own = np.abs(np.diag(R[: len(kept)]))
-        short = np.flatnonzero(own[: len(kept)] <= COLLINEAR * size[: len(own)])
+        short = np.flatnonzero(own[: len(kept)] <= COLLINEAR * length[: len(own)])
         if len(short) == 0 and len(own) == len(kept):
-            return Q, R, kept
+            return Q, np.linalg.inv(R) / size[kept, None], kept
         del kept[int(short[0]) if len(short) else len(own)]
 
 
 def _cholesky_qr(columns: np.ndarray) -> tuple[np.ndarray, np.ndarray] | None:
-    """Return Q and R by two rounds of Cholesky, or None where columns are nearly dependent."""
+    """Return Q and T by one or two rounds of Cholesky, or None where columns are nearly dependent."""
     n, p = columns.shape
     if n <= p:
         return None
-    R = np.eye(p)
-    Q = columns
+    T, Q = np.eye(p), columns
     for turn in range(2):
+        gram = Q.T @ Q
+        unit = 1.0 / np.sqrt(np.maximum(gram.diagonal(), np.finfo(float).tiny))
         try:
-            step = np.linalg.cholesky(Q.T @ Q).T
+            L = np.linalg.cholesky(gram * np.outer(unit, unit))
         except np.linalg.LinAlgError:
             return None
-        if turn == 0 and np.any(np.diag(step) <= GRAM_SAFE * np.sqrt(np.sum(step**2, axis=0))):
+        smallest = float(L.diagonal().min())
+        if turn == 0 and smallest <= GRAM_SAFE:
             return None
-        Q = Q @ np.linalg.inv(step)
-        R = step @ R
-    return Q, R
+        step = unit[:, None] * np.linalg.inv(L).T
+        Q, T = _mapped(Q, step), T @ step
+        if smallest > GRAM_EXACT:
+            break
+    return Q, T
+
+
+def _mapped(X: np.ndarray, B: np.ndarray) -> np.ndarray:
+    """Return X B with contiguous columns."""
+    return X if B.shape == (1, 1) and B[0, 0] == 1.0 else (B.T @ X.T).T
 
 
 def _random_map(level: RandomPart) -> np.ndarray:

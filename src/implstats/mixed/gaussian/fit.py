@@ -6,6 +6,7 @@ optimum, verified -> covariance and df -> records in the outcome's own unit.
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING, cast
 
 import numpy as np
@@ -87,10 +88,14 @@ def set_up(design: Design, scaled: Standardised, *, reml: bool) -> tuple[Cluster
     sums = reduce_rows(
         scaled.Z, scaled.Q, scaled.y, codes=[c.codes for c in levels], sizes=[c.size for c in levels]
     )
-    shape = CovarianceShape(
-        levels=tuple(LevelShape(q=len(level.names), blocks=level.blocks) for level in design.levels)
-    )
+    shape = _shape(tuple((len(level.names), level.blocks) for level in design.levels))
     return sums, Problem(moments=pool(sums, ancestors=design.parents), shape=shape, reml=reml)
+
+
+@lru_cache(maxsize=64)
+def _shape(levels: tuple[tuple[int, tuple[tuple[int, ...], ...]], ...]) -> CovarianceShape:
+    """Return the shape of a random part; its index arrays are then made once for all fits."""
+    return CovarianceShape(levels=tuple(LevelShape(q=q, blocks=blocks) for q, blocks in levels))
 
 
 def _optimum_checks(optimum: Optimum | None, design: Design, scaled: Standardised) -> list[Check]:

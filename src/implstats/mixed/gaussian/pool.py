@@ -112,14 +112,26 @@ def patterns(ZZ: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return the first cluster of each distinct Z'Z and the pattern number of each cluster."""
     flat = ZZ.reshape(len(ZZ), -1)
     if flat.shape[1] == 1:
-        _, first, code = np.unique(flat[:, 0], return_index=True, return_inverse=True)
-        return first, code
+        return _distinct(flat[:, 0])
     # Sorting one number a cluster is many times faster than sorting matrices; equality is then verified.
     mark = flat @ np.sqrt(np.arange(2.0, 2.0 + flat.shape[1]))
     _, first, code = np.unique(mark, return_index=True, return_inverse=True)
     if not np.array_equal(flat[first][code], flat):
         _, first, code = np.unique(flat, axis=0, return_index=True, return_inverse=True)
     return first, code.reshape(-1)
+
+
+def _distinct(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the first place of each distinct value and the number of each value; counts need no sorting."""
+    whole = values.astype(np.int64) if values.max() < 1e6 and values.min() >= 0.0 else None
+    if whole is None or not np.array_equal(whole, values):
+        _, first, code = np.unique(values, return_index=True, return_inverse=True)
+        return first, code
+    present = np.bincount(whole) > 0
+    code = (np.cumsum(present) - 1)[whole]
+    first = np.empty(int(present.sum()), dtype=np.int64)
+    first[code[::-1]] = np.arange(len(code) - 1, -1, -1)
+    return first, code
 
 
 def _pair_products(B: np.ndarray) -> np.ndarray:
