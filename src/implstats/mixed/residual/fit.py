@@ -206,9 +206,15 @@ def _another_start(problem: ResidualProblem, optimum: Optimum) -> Check:
     if abs(difference) <= SAME_CRITERION:
         message = "statsmodels has no such model; a search from another start reached the same optimum."
         return Check(name="second_opinion", status="ok", message=message)
+    if difference > 0.0:
+        message = (
+            "statsmodels has no such model; a search from another start ended at a second, worse optimum, "
+            f"{difference:.4f} above ours."
+        )
+        return Check(name="second_opinion", status="ok", message=message)
     return Check(
         name="second_opinion", status="warn",
-        message=f"A search from another start ended with a criterion {difference:+.6f} away from ours.",
+        message=f"A search from another start found a criterion {-difference:.6f} below ours.",
     )  # fmt: skip
 
 

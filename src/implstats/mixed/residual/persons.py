@@ -70,7 +70,7 @@ def read_waves(term: ResidualTerm, series: pd.Series) -> Waves:
 
     if pd.api.types.is_numeric_dtype(series.dtype):
         values = series.to_numpy(dtype=float)
-        broken = int(np.sum(values != np.rint(values)))
+        broken = int(np.sum(~np.isfinite(values) | (values != np.rint(values))))
         if broken:
             raise DataError(
                 f"'{term.wave}' is not a whole number in {broken} of {len(values)} rows, but {term.kind} "
