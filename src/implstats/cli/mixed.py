@@ -6,6 +6,8 @@ from pathlib import Path
 
 import click
 
+from implstats.cli.follow_ups import Settings, answer, as_text, check_requests, listed, records
+
 FAMILIES = ("gaussian", "binomial", "poisson", "nbinom", "ordinal")
 DF_METHODS = ("auto", "kenward-roger", "satterthwaite", "none")
 
@@ -31,12 +33,42 @@ DF_METHODS = ("auto", "kenward-roger", "satterthwaite", "none")
 @click.option("--residual", default=None, metavar="STRUCTURE", help='Such as "ar1(wave | person)".')
 @click.option("--ci-level", type=click.FloatRange(0, 1, min_open=True, max_open=True), default=0.95,
               show_default=True)  # fmt: skip
+@click.option("--few-clusters", type=click.Choice(("refuse", "fit")), default="refuse", show_default=True,
+              help="A random effect of fewer than 5 clusters: refuse it, or fit with a caution.")  # fmt: skip
 @click.option("--second-opinion", is_flag=True, help="Compare with an independent fit.")
+@click.option(
+    "--also",
+    multiple=True,
+    metavar="WHAT",
+    help=f"More about the fit, repeatable: {listed()}. Such as --also f-tests --also 'means=wave*arm'.",
+)
+@click.option(
+    "--contrasts",
+    default="pairwise",
+    show_default=True,
+    help="Of marginal means: pairwise, trt.vs.ctrl, consec or poly.",
+)
+@click.option(
+    "--adjust",
+    default="holm",
+    show_default=True,
+    help="Of contrasts: holm, tukey, bonferroni, sidak, mvt, fdr or none.",
+)
+@click.option(
+    "--draws",
+    type=click.IntRange(min=1),
+    default=999,
+    show_default=True,
+    help="Of bootstrap and permutation.",
+)
+@click.option("--seed", type=int, default=1, show_default=True, help="Of everything that is drawn.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of text.")
 def mixed(
     formula: str, data: Path, ml: bool, df: str, family: str, link: str | None, agq: int, weights: str | None,
     offset: str | None,
-    robust: str | None, residual: str | None, ci_level: float, second_opinion: bool, as_json: bool,
+    robust: str | None, residual: str | None, ci_level: float, few_clusters: str,
+    second_opinion: bool, also: tuple[str, ...], contrasts: str, adjust: str, draws: int, seed: int,
+    as_json: bool,
 ) -> None:  # fmt: skip
     """Fit a mixed model to DATA (.csv .tsv .sav .dta .xlsx .parquet ...), in lme4's language.
 
@@ -62,15 +94,19 @@ def mixed(
         ci_level=ci_level,
         weights=weights,
     )
-    read_formula(formula)
+    read_formula(formula, random_needed=residual is None)
+    check_requests(also)
     result = fit(
         formula, read_frame(data), reml=False if ml else None, df=df, family=family, link=link, agq=agq,
         weights=weights, offset=offset, robust=robust,
-        ci_level=ci_level, second_opinion=second_opinion,
+        residual=residual, ci_level=ci_level, few_clusters=few_clusters, second_opinion=second_opinion,
     )  # fmt: skip
+    asked = also if result.verdict != "failed" else ()
+    settings = Settings(draws=draws, seed=seed, adjust=adjust, contrasts=contrasts)
+    answers = answer(result, asked, settings)
     if as_json:
-        print_json(result.to_dict())
+        print_json(result.to_dict() | ({"also": records(answers)} if answers else {}))
     else:
-        click.echo(describe_fit(result))
+        click.echo("\n\n".join([describe_fit(result), *([as_text(answers)] if answers else [])]))
     if result.verdict == "failed":
         raise SystemExit(1)

@@ -6,6 +6,7 @@ from itertools import combinations
 
 import numpy as np
 
+from implstats.mixed.design.bearable import FEW, bearable_checks
 from implstats.mixed.design.build import Design
 from implstats.mixed.design.clusters import crossed_words, nested
 from implstats.mixed.design.standardise import Standardised
@@ -13,7 +14,6 @@ from implstats.mixed.gaussian.boundary import Optimum
 from implstats.results import Check
 
 FLAT = 1e-10  # share of the largest curvature that is rounding
-FEW = 5  # clusters below which a variance between them is hardly more than a guess
 
 
 def optimum_check(optimum: Optimum) -> Check:
@@ -103,6 +103,7 @@ def data_checks(design: Design, scaled: Standardised) -> list[Check]:
         _clusters_of_one(design),
         *_crossed(design),
         *_offset(design),
+        *bearable_checks(design),
     ]
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from implstats.errors import DataError, UsageError
+from implstats.mixed.design.bearable import refuse_unbearable
 from implstats.mixed.design.build import build_design
 from implstats.mixed.design.formula import read_formula
 from implstats.mixed.design.offset import with_offset
@@ -20,7 +21,7 @@ def fit(
     formula: str, data: pd.DataFrame, *, reml: bool | None = None, df: str = "auto",
     family: str = "gaussian", link: str | None = None, agq: int = 1, weights: str | None = None,
     offset: str | None = None, robust: str | None = None, residual: str | None = None,
-    ci_level: float = 0.95, second_opinion: bool = False,
+    ci_level: float = 0.95, few_clusters: str = "refuse", second_opinion: bool = False,
 ) -> MixedResult:  # fmt: skip
     """Fit a linear, generalised or ordinal mixed model with nested random effects.
 
@@ -56,6 +57,9 @@ def fit(
     weights : str, optional
         Column of prior weights: the residual variance of row i is s2 / w_i. With ``binomial`` the trials.
     ci_level : float
+    few_clusters : {"refuse", "fit"}
+        What to do with a Gaussian model whose random effect has fewer than 5 clusters; ``"fit"`` fits it with
+        a caution.
     second_opinion : bool
         Compare with statsmodels, or with another start where statsmodels has no such model.
 
@@ -110,18 +114,20 @@ def fit(
     reml = reml is not False
     if residual is not None:
         return _fit_with_residual(
-            formula, data, residual, offset=offset, reml=reml, df=df, ci_level=ci_level,
-            second_opinion=second_opinion,
+            formula, data, residual, offset=offset, few_clusters=few_clusters, reml=reml, df=df,
+            ci_level=ci_level, second_opinion=second_opinion,
         )  # fmt: skip
     read = with_offset(read_formula(formula), offset)
     design = build_design(read, data, weights=weights, crossed=True)
+    refuse_unbearable(design, text=read.text, few_clusters=few_clusters)
     return fit_gaussian(
         read, design, data, reml=reml, df=df, robust=robust, ci_level=ci_level, second_opinion=second_opinion
     )
 
 
 def _fit_with_residual(
-    formula: str, data: pd.DataFrame, residual: str, *, offset: str | None, reml: bool, df: str,
+    formula: str, data: pd.DataFrame, residual: str, *, offset: str | None, few_clusters: str,
+    reml: bool, df: str,
     ci_level: float, second_opinion: bool,
 ) -> MixedResult:  # fmt: skip
     from implstats.mixed.residual.fit import fit_residual
@@ -130,6 +136,7 @@ def _fit_with_residual(
     term = read_residual(residual)
     read = with_offset(read_formula(formula, random_needed=False), offset)
     design = build_design(read, data, weights=None, also=term.names)
+    refuse_unbearable(design, text=read.text, few_clusters=few_clusters)
     return fit_residual(
         read, design, data, term, reml=reml, df=df, ci_level=ci_level, second_opinion=second_opinion
     )
