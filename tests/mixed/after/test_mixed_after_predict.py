@@ -256,3 +256,44 @@ def test_few_clusters_that_were_fitted_all_the_same_have_their_shares() -> None:
     frame = pd.DataFrame({"y": x + np.array([-2.0, -1, 1, 2])[g] + rng.normal(size=48), "x": x, "g": g})
     result = mixed.fit("y ~ x + (1 | g)", frame, few_clusters="fit")
     assert len(mixed.r2_by_level(result).reductions) == 2
+
+
+# 95 % of 200 samples, two rows each: the Monte Carlo error is at most .015; conditional intervals take the
+# variances as known and lose a little with 12 clusters.
+LEAST, MOST = 0.90, 0.985
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("icc", [0.1, 0.3])
+def test_intervals_cover_with_twelve_clusters(icc: float) -> None:
+    rng = np.random.default_rng(5)
+    hits: dict[tuple[str, str], list[float]] = {}
+    new = pd.DataFrame({"arm": [0.0, 1.0], "x": [0.0, 1.0], "g": [0, 1]})
+    g = np.repeat(np.arange(12), 15)
+    for _ in range(200):
+        x, u = rng.normal(size=180), np.sqrt(icc) * rng.normal(size=12)
+        y = 1 + 0.3 * (g % 2) + 0.5 * x + u[g] + np.sqrt(1 - icc) * rng.normal(size=180)
+        result = mixed.fit(
+            "y ~ arm + x + (1 | g)", pd.DataFrame({"y": y, "arm": g % 2 * 1.0, "x": x, "g": g})
+        )
+        mean = np.array([1.0, 1.8])
+        truth = {
+            ("none", "confidence"): mean,
+            ("conditional", "confidence"): mean + u[:2],
+            ("conditional", "prediction"): mean + u[:2] + np.sqrt(1 - icc) * rng.normal(size=2),
+            ("none", "prediction"): mean + rng.normal(size=2),
+        }
+        for (random, interval), value in truth.items():
+            found = mixed.predict(result, new, random=random, interval=interval)
+            inside = (found.conf_low < value) & (value < found.conf_high)
+            hits.setdefault((random, interval), []).append(float(inside.mean()))
+    for covered in hits.values():
+        assert LEAST < np.mean(covered) < MOST
+
+
+def test_without_df_there_is_no_interval_and_it_is_said(fitted: Callable) -> None:
+    for random in ("none", "conditional"):
+        found = mixed.predict(fitted("waves_by_arm", df="none"), random=random, interval="confidence")
+        assert np.isnan(found.conf_low).all()
+        assert (found.std_error > 0).all()
+        assert found.checks[-1].name == "no_interval"

@@ -7,7 +7,8 @@
     custom         {label: weights}, one weight a mean of the family
 
 A contrast of means is a combination c'(L b); its t test has the df of that combination. ``by`` of the means
-splits them into families; tests are adjusted within a family.
+splits them into families; tests are adjusted within a family. (`mixed.contrast`, without an s, tests
+combinations of coefficients.)
 """
 
 from __future__ import annotations

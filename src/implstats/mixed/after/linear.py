@@ -96,7 +96,7 @@ def _method(result: MixedResult) -> str:
     method = result.fixed[0].df_method
     if method.startswith("CR"):
         return "auto"
-    return "kenward-roger" if method == "kenward-roger" and not result.boundary else "satterthwaite"
+    return "kenward-roger" if method == "kenward-roger" else "satterthwaite"
 
 
 def covariance_of(result: MixedResult, L: np.ndarray) -> np.ndarray:

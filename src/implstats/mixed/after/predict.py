@@ -167,7 +167,10 @@ def predict(
             )
         target = Target(random=used, new_row=interval == "prediction")
         std_error, df = error_and_df(result, rows, target)
-        method = "satterthwaite" if method != "none" else "none"
+        if method == "none":
+            df = np.full(len(values), np.nan)
+        else:
+            method = "satterthwaite"
     half = half_width(std_error, df, level=level) if interval else np.full(len(values), np.nan)
     return Prediction(
         values=values, std_error=std_error, df=df, df_method=method, conf_low=values - half,
