@@ -13,7 +13,7 @@ import pandas as pd
 import pytest
 
 from implstats import mixed
-from implstats.errors import ModelError, ProblemsError, UsageError
+from implstats.errors import ModelError, NotSupportedError, ProblemsError, UsageError
 
 FOLDER = Path(__file__).parents[1] / "reference" / "mixed"
 NAMES = sorted(path.stem for path in (FOLDER / "inference").glob("anova_*.json"))
@@ -212,7 +212,7 @@ def test_bad_requests_are_refused(design: Callable[..., pd.DataFrame]) -> None:
         mixed.contrast(mixed.fit("y ~ x + (1 | inst)", frame, robust="CR2"), [0, 1], df="satterthwaite")
     from dataclasses import replace
 
-    with pytest.raises(ModelError, match="nothing to test"):
+    with pytest.raises(ModelError, match="needs a fit that succeeded"):
         mixed.f_tests(replace(result, model=None, verdict="failed"))
 
 
@@ -220,3 +220,28 @@ def test_frames_show_every_number() -> None:
     _, result = _load("anova_sleepstudy")
     assert list(mixed.f_tests(result).frame["term"]) == ["Days"]
     assert "conf_low" in mixed.contrast(result, [0, 1]).frame.columns
+
+
+def test_other_families_are_refused_by_name(design: Callable[..., pd.DataFrame]) -> None:
+    frame = design(4, institutions=8, sd_institution=0.5).assign(high=lambda d: (d["y"] > 3.2) * 1.0)
+    result = mixed.fit("high ~ wave + x + (1 | inst)", frame, family="binomial")
+    for call in (mixed.f_tests, mixed.random_tests, mixed.profile, mixed.icc_intervals):
+        with pytest.raises(NotSupportedError, match="Gaussian"):
+            call(result)
+    with pytest.raises(NotSupportedError, match="Gaussian"):
+        mixed.contrast(result, [0, 1, 0])
+    with pytest.raises(NotSupportedError, match="Gaussian"):
+        mixed.compare(result, result)
+
+
+def test_crossed_factors_have_the_same_tests(design: Callable[..., pd.DataFrame]) -> None:
+    """A crossed factor without variance leaves the F tests of the model without it."""
+    frame = design(6, institutions=9, sd_institution=0.5)
+    frame["rater"] = np.arange(len(frame)) % 5
+    crossed = mixed.fit("y ~ factor(wave) + x + (1 | inst) + (1 | rater)", frame)
+    plain = mixed.fit("y ~ factor(wave) + x + (1 | inst)", frame)
+    pairs = zip(mixed.f_tests(crossed).tests, mixed.f_tests(plain).tests, strict=True)
+    for ours, theirs in pairs:
+        assert ours.df_num == theirs.df_num
+        assert ours.statistic == pytest.approx(theirs.statistic, rel=0.2)
+        assert ours.df_den is not None

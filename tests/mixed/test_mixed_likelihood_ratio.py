@@ -61,6 +61,7 @@ def test_reml_fits_of_different_fixed_parts_are_refitted_by_ml_and_say_so() -> N
     [
         ("ranova_sleepstudy", {("Subject", "Days"): 0}),
         ("ranova_sim3_12inst", {("person", "wave"): 0, ("inst", "(Intercept)"): 1}),
+        ("ranova_Penicillin", {("sample", "(Intercept)"): 0, ("plate", "(Intercept)"): 1}),
         ("ranova_univbct_3level", {("BTN", "(Intercept)"): 0, ("SUBNUM", "(Intercept)"): 1}),
     ],
 )
@@ -214,3 +215,17 @@ def test_residual_structures_are_compared_without_a_boundary() -> None:
     assert found["npar"][1] == ours.smaller.n_parameters
     with pytest.raises(NotSupportedError, match="'compare'"):
         mixed.random_tests(ar1)
+
+
+def test_offsets_are_part_of_the_fixed_part() -> None:
+    """An offset of x is its coefficient held at one: nested in the model that estimates it."""
+    found, frame = _load("lrt_sim3_12inst")
+    held = mixed.fit("y ~ wave + offset(x) + (1 | inst)", frame, reml=False)
+    free = mixed.fit("y ~ wave + x + (1 | inst)", frame, reml=False)
+    ours = mixed.compare(held, free)
+    assert (ours.df, ours.mixture) == (1, "chi2(1)")
+    assert ours.statistic == pytest.approx(held.criterion - free.criterion, abs=1e-9)
+    without = mixed.fit("y ~ wave + (1 | inst)", frame, reml=False)
+    other = mixed.fit("y ~ wave + arm + offset(x) + (1 | inst)", frame, reml=False)
+    assert "special case" in mixed.compare(without, other).reason
+    assert found["formulas"]

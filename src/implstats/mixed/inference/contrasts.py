@@ -153,7 +153,7 @@ def f_tests(result: MixedResult, *, type: Type = "III", df: str = "auto") -> FTe
     """
     if type not in TYPES:
         raise UsageError(f"type is one of {', '.join(TYPES)}; got '{type}'{did_you_mean(str(type), TYPES)}")
-    tester = make_tester(result, df=df)
+    tester = make_tester(result, df=df, what="f_tests")
     fitted = tester.fitted
     hypotheses = term_hypotheses(fitted.design, fitted.scaled, type=type, quoted=fitted.formula.quoted)
     tests = tuple(_f_test(tester, term, L, np.zeros(len(L)), names=None) for term, L in hypotheses.items())

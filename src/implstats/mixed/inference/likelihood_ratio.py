@@ -17,7 +17,7 @@ import numpy as np
 from implstats.errors import DataError
 from implstats.mixed.fitted import Fitted
 from implstats.mixed.inference.chi_bar import ZERO, ChiBar, chi_bar_square
-from implstats.mixed.inference.nested import Nesting, nesting
+from implstats.mixed.inference.nested import Nesting, nesting, outcome
 from implstats.mixed.inference.reduced import criterion_of, information, refit, require_gaussian
 from implstats.mixed.results import MixedResult
 from implstats.results import Check
@@ -176,7 +176,7 @@ def _check_same_data(one: Fitted, two: Fitted) -> None:
             f"Fit both "
             "to the rows that have the variables of both."
         )
-    y = [model.design.y for model in (one, two)]
+    y = [outcome(model.design) for model in (one, two)]
     if not np.allclose(y[0], y[1], rtol=SAME, atol=0.0):
         raise DataError(
             "The models have different outcomes or rows (the outcome's values differ), so their "

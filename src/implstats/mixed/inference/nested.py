@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from implstats.mixed.design.build import RandomPart
+from implstats.mixed.design.build import Design, RandomPart
 from implstats.mixed.fitted import Fitted
 from implstats.mixed.residual.term import ResidualTerm
 
@@ -43,7 +43,13 @@ class Nesting:
 
 def nesting(smaller: Fitted, larger: Fitted) -> Nesting:
     """Return whether ``smaller`` is a special case of ``larger``; both on the same rows."""
-    inside = within_span(smaller.scaled.Q, larger.scaled.Q)
+    # An offset is a column with a coefficient of one: what the offsets differ by must be in the span as well.
+    between = (smaller.design.y - larger.design.y)[:, None] * _root_weights(larger.design)
+    spread = float(np.std(outcome(larger.design)))
+    same_offset = float(np.abs(between).max()) <= OUTSIDE * spread
+    inside = within_span(smaller.scaled.Q, larger.scaled.Q) and (
+        same_offset or within_span(between, larger.scaled.Q)
+    )
     same = inside and smaller.scaled.Q.shape[1] == larger.scaled.Q.shape[1]
     zero = sum(len(level.names) for level in larger.design.levels)
     nested = inside and _residual_inside(smaller.residual, larger.residual)
@@ -71,6 +77,15 @@ def _home(part: RandomPart, block: tuple[int, ...], other: RandomPart) -> int | 
         if within_span(part.Z[:, list(block)], np.linalg.qr(other.Z[:, list(wide)])[0]):
             return number
     return None
+
+
+def outcome(design: Design) -> np.ndarray:
+    """Return the outcome, (n,), the offset included."""
+    return design.y if design.offset is None else design.y + design.offset
+
+
+def _root_weights(design: Design) -> np.ndarray:
+    return np.ones((len(design.y), 1)) if design.weights is None else np.sqrt(design.weights)[:, None]
 
 
 def within_span(columns: np.ndarray, Q: np.ndarray) -> bool:

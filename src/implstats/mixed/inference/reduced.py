@@ -39,12 +39,13 @@ def require_gaussian(result: MixedResult, what: str) -> Fitted:
     ModelError, NotSupportedError
         The fit failed, or is of another kind.
     """
+    if result.verdict != "failed" and result.family != "gaussian":
+        raise NotSupportedError(
+            f"'{what}' is for Gaussian models in this version, not for family '{result.family}'. Its Wald "
+            "tests are in result.fixed; models of the same rows can be compared by their AIC."
+        )
     if result.model is None:
         raise ModelError(f"'{what}' needs a fit that succeeded. {result.reason}")
-    if not isinstance(result.model, Fitted):
-        raise NotSupportedError(
-            f"'{what}' is for Gaussian models in this version; compare other models by their AIC."
-        )
     return result.model
 
 

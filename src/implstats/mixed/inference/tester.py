@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from implstats.errors import ModelError, UsageError, did_you_mean
+from implstats.errors import UsageError, did_you_mean
 from implstats.mixed.fitted import Fitted
 from implstats.mixed.inference.coefficients import MANY_CLUSTERS
 from implstats.mixed.inference.df_between_within import between_within_df
@@ -25,6 +25,7 @@ from implstats.mixed.inference.f_tests import (
     kenward_roger_f,
     pooled_df,
 )
+from implstats.mixed.inference.reduced import require_gaussian
 from implstats.mixed.inference.robust import Scores, sandwich
 from implstats.mixed.inference.robust_inference import model_scores
 from implstats.mixed.results import MixedResult
@@ -104,19 +105,17 @@ class Tester:
         return ScaledF(value=value, scale=1.0, df=pooled_df(self._df(apart[:q])))
 
 
-def make_tester(result: MixedResult, *, df: str) -> Tester:
-    """Return the tester of a fit.
+def make_tester(result: MixedResult, *, df: str, what: str = "contrast") -> Tester:
+    """Return the tester of a fit; ``what`` is the caller's name for messages.
 
     Raises
     ------
-    ModelError
-        The fit failed.
+    ModelError, NotSupportedError
+        The fit failed, or is not Gaussian.
     UsageError
         ``df`` is unknown, or not to be had with this fit; the message names what is.
     """
-    fitted = result.model
-    if fitted is None:
-        raise ModelError(f"A failed fit has nothing to test. {result.reason}")
+    fitted = require_gaussian(result, what)
     method, check = _method(fitted, df)
     at, scaled, problem = fitted.optimum.search.at, fitted.scaled, fitted.problem
     parts = (
