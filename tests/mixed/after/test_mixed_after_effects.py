@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,6 +16,7 @@ from scipy import stats
 from implstats import mixed
 from implstats.errors import DataError, ModelError, NotSupportedError, ProblemsError, UsageError
 
+FOLDER = Path(__file__).parents[2] / "reference" / "mixed" / "after"
 CLOSED = 1e-5  # the optimum is known to about six digits of a variance
 EXACT = 1e-10
 
@@ -267,3 +270,16 @@ def test_a_failed_fit_has_no_effects(fitted: Callable) -> None:
     broken: Any = replace(fitted("waves_by_arm"), verdict="failed", reason="No optimum.")
     with pytest.raises(ModelError):
         mixed.standardised_coefficients(broken)
+
+
+def test_d_and_its_error_equal_emmeans_eff_size(after: Callable, fitted: Callable) -> None:
+    from implstats.mixed.after.effect_size import _effect, model_standardiser
+
+    theirs = json.loads((FOLDER / "eff_size.json").read_text(encoding="utf-8"))
+    result = fitted("waves_by_arm", df="kenward-roger")
+    unit = replace(model_standardiser(result, ("residual",)), df=300.0)  # what R was told
+    pairs = mixed.contrasts(mixed.emmeans(result, "w", by="a"), adjust="none")
+    ours = [_effect(c, unit, level=0.95) for c in pairs.contrasts]
+    se = np.array(theirs["SE"])
+    assert np.max(np.abs(np.array([e.d for e in ours]) - theirs["effect.size"]) / se) < 1e-6
+    assert np.max(np.abs(np.array([e.std_error for e in ours]) / se - 1)) < 1e-6

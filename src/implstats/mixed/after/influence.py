@@ -186,9 +186,7 @@ def near_optimum(problem: Problem, whole: Optimum) -> Optimum | None:
     theta = whole.search.at.theta
     search = minimise(problem, theta)
     if search is not None and search.flat and not search.saddle and _interior(problem, search.at):
-        return replace(
-            whole, search=search, starts=1, boundary=(), one_sided=np.inf, can_fall=0.0
-        )
+        return replace(whole, search=search, starts=1, boundary=(), one_sided=np.inf, can_fall=0.0)
     return find_optimum(problem, also=(theta,))
 
 

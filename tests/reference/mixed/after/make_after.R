@@ -128,3 +128,7 @@ new6 <- data.frame(plate = c("a", "b", "new"), sample = c("A", "new", "B"))
 out6 <- basic(m6, "diameter ~ 1 + (1 | plate) + (1 | sample)", "../after/penicillin_unbalanced", new6,
   list(levels = "plate", form = ~(1 | plate)))
 write17(out6, "crossed.json")
+
+# 7 effect sizes of emmeans with the residual SD and a given df
+e7 <- eff_size(emmeans(m1, "w", by = "a", lmer.df = "kenward-roger"), sigma = sigma(m1), edf = 300)
+write17(columns(as.data.frame(summary(e7))), "eff_size.json")
