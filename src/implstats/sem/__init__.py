@@ -6,6 +6,9 @@
 6
 """
 
+from implstats.sem.after.compare import Difference, compare
+from implstats.sem.after.invariance import InvarianceLadder, InvarianceStep, invariance
+from implstats.sem.after.longitudinal import longitudinal_invariance, longitudinal_model
 from implstats.sem.exploratory.explore import Exploration, explore, number_of_factors
 from implstats.sem.exploratory.retain import Retention
 from implstats.sem.fit import fit
@@ -13,14 +16,21 @@ from implstats.sem.language.syntax import ModelTextError
 from implstats.sem.results import ModelMoments, OptimiserRecord, Parameter, SemResult
 
 __all__ = [
+    "Difference",
     "Exploration",
+    "InvarianceLadder",
+    "InvarianceStep",
     "ModelMoments",
     "ModelTextError",
     "OptimiserRecord",
     "Parameter",
     "Retention",
     "SemResult",
+    "compare",
     "explore",
     "fit",
+    "invariance",
+    "longitudinal_invariance",
+    "longitudinal_model",
     "number_of_factors",
 ]

@@ -76,8 +76,8 @@ def failed_result(
 def successful_result(estimated: Estimated, *, checks: Sequence[Check], admissible: bool) -> SemResult:
     """Return the result of a proper optimum."""
     table, options, sample = estimated.table, estimated.options, estimated.sample
-    record = _fit_record(estimated)
-    robust = _robust(estimated, record) if options.estimator != "ML" else None
+    record = fit_record(estimated)
+    robust = robust_of(estimated, record) if options.estimator != "ML" else None
     if robust:
         covariance = robust.covariance
     else:
@@ -214,7 +214,8 @@ def _deviances(block: float, sample: Sample, x: list[int]) -> Deviances:
     )
 
 
-def _fit_record(estimated: Estimated) -> FitRecord:
+def fit_record(estimated: Estimated) -> FitRecord:
+    """Return what the fit indices need of a fitted model."""
     samples, x = estimated.sample.groups, estimated.x
     p, means, n_groups = len(estimated.structures[0].observed), estimated.table.means, len(samples)
     found = [
@@ -286,7 +287,8 @@ def _corrected(estimated: Estimated, record: FitRecord) -> Index:
     return robust_indices(as_complete, tests.scale, tests.baseline_scale)
 
 
-def _robust(estimated: Estimated, record: FitRecord) -> Robust:
+def robust_of(estimated: Estimated, record: FitRecord) -> Robust:
+    """Return the sandwich and the scaling factors of MLR or MLM at the optimum."""
     kind: Kind = "MLM" if estimated.options.estimator == "MLM" else "MLR"
     information = estimated.information if kind == "MLM" else estimated.observed
     bread = estimated.inverse(information) / estimated.sample.n

@@ -43,6 +43,8 @@ def check_sample(sample: GroupedSample, n_free: int) -> list[Check]:
         for label, group in zip(sample.labels, sample.groups, strict=True):
             if group.incomplete is not None:
                 checks += _check_incomplete(label, group, group.incomplete)
+    elif sample.groups[0].summary:
+        checks += _check_summary(n, sample.groups[0].summary)
     elif sample.n_dropped:
         empty = f", {sample.n_empty} of them without any answer" if sample.n_empty else ""
         checks.append(Check(
@@ -67,6 +69,23 @@ def check_sample(sample: GroupedSample, n_free: int) -> list[Check]:
             name="few_categories", status="info",
             message=f"Five or fewer different answers on {names}: treated as numbers, so loadings and "
                     "chi-square may be off. The estimator MLR would guard the standard errors.",
+        ))  # fmt: skip
+    return checks
+
+
+def _check_summary(n: int, kind: str) -> list[Check]:
+    """Say that only a matrix was given, and what a correlation matrix does to tests."""
+    checks = [Check(
+        name="summary", status="info",
+        message=f"Fitted to a {kind} matrix of {n} persons (divisor n - 1); the answers themselves were not "
+                "looked at.",
+    )]  # fmt: skip
+    if kind == "correlation":
+        checks.append(Check(
+            name="correlations", status="warn",
+            message="A correlation matrix was taken as covariances: standard errors are wrong unless the "
+                    "model is free of scale, and equality constraints change their meaning. Give standard "
+                    "deviations: multiply rows and columns by them.",
         ))  # fmt: skip
     return checks
 

@@ -6,7 +6,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -17,11 +18,12 @@ from implstats.results import Check, verdict_of
 from implstats.sem import checks as check
 from implstats.sem.assemble import failed_result, successful_result
 from implstats.sem.data.fiml_sample import take_incomplete_sample
-from implstats.sem.data.groups import GroupedSample, group_rows, take_groups
+from implstats.sem.data.groups import GroupedSample, Grouping, group_rows, take_groups
 from implstats.sem.data.sample import read_columns, take_sample
+from implstats.sem.data.summary import refuse_without_persons, summary_sample
 from implstats.sem.estimators.search import Problem, build_problem, search_optimum
 from implstats.sem.fitted import Estimated
-from implstats.sem.language.syntax import parse_model
+from implstats.sem.language.syntax import ModelText, parse_model
 from implstats.sem.language.table import ParameterTable, build_table
 from implstats.sem.options import Options, check_options
 from implstats.sem.results import OptimiserRecord, SemResult
@@ -34,7 +36,7 @@ Array = NDArray[np.float64]
 
 def fit(
     model: str,
-    data: pd.DataFrame,
+    data: pd.DataFrame | None = None,
     *,
     kind: str = "sem",
     estimator: str = "ML",
@@ -51,6 +53,9 @@ def fit(
     second_opinion: bool = False,
     information: str | None = None,
     group_partial: Sequence[str] = (),
+    cov: pd.DataFrame | None = None,
+    n: int | None = None,
+    means: Mapping[str, float] | None = None,
 ) -> SemResult:
     """Fit a model in lavaan's language to a frame of persons.
 
@@ -77,6 +82,9 @@ def fit(
         from the second group on, as in lavaan.
     group_partial : sequence of str
         Single parameters that stay free all the same, such as ``"x3~1"`` or ``"f=~x2"``.
+    cov, n, means
+        Instead of ``data``: a labelled covariance matrix (divisor n - 1), the persons it rests on and, if the
+        model holds means, the means by name. ML only.
     cluster, ordered, parameterization
         Settled places of the interface; only their defaults are fitted by this version.
     orthogonal, std_lv : bool
@@ -115,6 +123,10 @@ def fit(
     ----------
     Rosseel, Y. (2012). lavaan: An R package for structural equation modeling. J. Stat. Softw. 48(2).
     """
+    if cov is not None:
+        refuse_without_persons(
+            estimator=estimator, missing=missing, group=group, cluster=cluster, ordered=tuple(ordered)
+        )
     options = check_options(
         kind=kind,
         estimator=estimator,
@@ -131,21 +143,13 @@ def fit(
         information=information,
         group_partial=tuple(group_partial),
     )
-    if not hasattr(data, "columns"):
-        raise UsageError(f"The data should be a pandas DataFrame; this is a {type(data).__name__}.")
+    if means is not None and options.meanstructure is None:
+        options = replace(options, meanstructure=True)
     text = parse_model(model)
-    grouping = None if group is None else group_rows(data, group)
-    table = build_table(text, options, groups=grouping.labels if grouping else ("",))
-    if table.n_free == 0:
-        raise ModelError(
-            "Every parameter of the model is fixed, so there is nothing to estimate. Free at least one."
-        )
-    values = read_columns(data, table.names.observed, table.names.latent)
-    take = take_incomplete_sample if options.missing == "fiml" else take_sample
-    if grouping is None:
-        sample = GroupedSample(groups=(take(values, table.names.observed, table.names.x),))
+    if cov is not None or data is None:
+        table, sample = _from_summary(text, options, data, cov, n, means)
     else:
-        sample = take_groups(values, table.names.observed, table.names.x, take=take, grouping=grouping)
+        table, sample = _from_persons(text, options, data, n, means)
     problem = build_problem(text, table, sample, options)
     result = fit_problem(problem)
     if second_opinion and result.verdict != "failed":
@@ -153,6 +157,60 @@ def fit(
 
         result = with_second_opinion(result, data, problem)
     return result
+
+
+def _from_persons(
+    text: ModelText,
+    options: Options,
+    data: pd.DataFrame,
+    n: int | None,
+    means: Mapping[str, float] | None,
+) -> tuple[ParameterTable, GroupedSample]:
+    if not hasattr(data, "columns"):
+        raise UsageError(f"The data should be a pandas DataFrame; this is a {type(data).__name__}.")
+    if n is not None or means is not None:
+        raise UsageError("n and means go with cov; a data frame holds them already. Leave them out.")
+    grouping = None if options.group is None else group_rows(data, options.group)
+    table = build_table(text, options, groups=grouping.labels if grouping else ("",))
+    refuse_nothing_free(table)
+    return table, take_all(data, table, options, grouping)
+
+
+def _from_summary(
+    text: ModelText,
+    options: Options,
+    data: pd.DataFrame | None,
+    cov: pd.DataFrame | None,
+    n: int | None,
+    means: Mapping[str, float] | None,
+) -> tuple[ParameterTable, GroupedSample]:
+    if cov is None or data is not None:
+        raise UsageError("Give either data, a frame of persons, or cov, a covariance matrix, and not both.")
+    table = build_table(text, options)
+    refuse_nothing_free(table)
+    sample = summary_sample(
+        cov, n=n, means=means, names=table.names.observed, latent=table.names.latent, needs_means=table.means
+    )
+    return table, GroupedSample(groups=(sample,))
+
+
+def refuse_nothing_free(table: ParameterTable) -> None:
+    """Raise :class:`ModelError` for a model without free parameters."""
+    if table.n_free == 0:
+        raise ModelError(
+            "Every parameter of the model is fixed, so there is nothing to estimate. Free at least one."
+        )
+
+
+def take_all(
+    data: pd.DataFrame, table: ParameterTable, options: Options, grouping: Grouping | None
+) -> GroupedSample:
+    """Return the sample of a table's observed variables, group by group."""
+    values = read_columns(data, table.names.observed, table.names.latent)
+    take = take_incomplete_sample if options.missing == "fiml" else take_sample
+    if grouping is None:
+        return GroupedSample(groups=(take(values, table.names.observed, table.names.x),))
+    return take_groups(values, table.names.observed, table.names.x, take=take, grouping=grouping)
 
 
 def degrees_of_freedom(table: ParameterTable, options: Options) -> tuple[int, int]:

@@ -36,7 +36,7 @@ SAME_CHISQ = 1e-6
 AGREE_WITHIN_SE = 0.05
 
 
-def with_second_opinion(result: SemResult, data: pd.DataFrame, problem: Problem) -> SemResult:
+def with_second_opinion(result: SemResult, data: pd.DataFrame | None, problem: Problem) -> SemResult:
     """Return the result with the checks of both second opinions added."""
     if result.fitted is None:
         raise AssertionError("a fit that did not fail keeps its steps")
@@ -73,9 +73,9 @@ def _other_starts(ours: float, problem: Problem) -> Check:
     )  # fmt: skip
 
 
-def _ask_semopy(result: SemResult, data: pd.DataFrame, table: ParameterTable) -> Check:
-    why_not = _not_for_semopy(result, table)
-    if why_not:
+def _ask_semopy(result: SemResult, data: pd.DataFrame | None, table: ParameterTable) -> Check:
+    why_not = "it needs each person's answers" if data is None else _not_for_semopy(result, table)
+    if why_not or data is None:
         return Check(name="semopy", status="info", message=f"semopy was not asked: {why_not}.")
     try:
         theirs = _semopy_estimates(data, table)

@@ -45,6 +45,8 @@ class Sample:
         Variables with five or fewer different answers, exogenous ones apart.
     incomplete : Incomplete or None
         The patterns of answers under full information.
+    summary : str
+        ``covariance`` or ``correlation`` where only such a matrix was given; empty with persons' answers.
     """
 
     moments: SampleMoments
@@ -54,6 +56,7 @@ class Sample:
     n_empty: int
     few_categories: tuple[str, ...]
     incomplete: Incomplete | None = None
+    summary: str = ""
 
 
 def named_list(names: Sequence[str]) -> str:

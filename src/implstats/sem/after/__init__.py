@@ -1,0 +1,1 @@
+"""What follows from a fit: comparisons of nested models, the ladder of invariance."""

@@ -1,0 +1,269 @@
+"""Compare two nested fits of the same data: tests of the difference, and differences of fit indices.
+
+X0, d0 belong to the more restricted model, X1, d1 to the other; m = d0 - d1, c the scaling factors.
+
+    chisq                 X0 - X1 against chi-square with m degrees of freedom, under ML only
+    satorra.bentler.2001  (X0 - X1) / c_d,   c_d = (d0 c0 - d1 c1) / m, which may come out negative
+    satorra.bentler.2010  the same with c1 taken at the restricted estimate, so that c_d is positive
+    satorra.2000          c_d = tr[P A'(A P A')^- A P J] / m,   P the inverse information and J the scores'
+                          covariance of the free model, A the restrictions in its parameters, from the
+                          derivatives of both models' moments
+
+Two models are nested if the free one reproduces the moments that the restricted one implies (Bentler &
+Satorra 2010); the free model is fitted to these moments, and what is left is compared with zero.
+Satorra (2000); Satorra & Bentler (2001, 2010).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Literal, get_args
+
+import numpy as np
+from numpy.typing import NDArray
+
+from implstats.errors import ModelError, NotSupportedError, UsageError, did_you_mean
+from implstats.sem.after.same_data import refuse_other_data
+from implstats.sem.assemble import fit_record, fitted_groups, robust_of
+from implstats.sem.estimators.criterion import criterion_of
+from implstats.sem.estimators.incomplete import moment_derivatives
+from implstats.sem.estimators.ml import SampleMoments
+from implstats.sem.estimators.search import search_optimum
+from implstats.sem.fit_indices.chi_square import upper_tail
+from implstats.sem.fitted import Estimated
+from implstats.sem.inference.robust import score_products
+from implstats.sem.model.matrices import columns_to_free
+from implstats.sem.model.moments import Stacks
+from implstats.sem.results import SemResult
+
+Array = NDArray[np.float64]
+Method = Literal["chisq", "satorra.bentler.2001", "satorra.bentler.2010", "satorra.2000"]
+# A chi-square between the two models' moments below this is rounding of a search that ends at 1e-16 in F.
+NESTED = 1e-6
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Difference:
+    """A restricted model against a free one.
+
+    Attributes
+    ----------
+    method : str
+    chisq, p_value : float or None
+        ``None`` with a ``reason`` where the test does not exist.
+    df : int
+    scale : float or None
+        c_d of a scaled test.
+    cfi, rmsea, srmr, aic, bic : float or None
+        Restricted less free; of the robust indices where both fits have them. A CFI that falls and an RMSEA
+        or SRMR that rises speak for the free model.
+    reason : str
+    """
+
+    method: str
+    chisq: float | None
+    df: int
+    p_value: float | None
+    scale: float | None
+    cfi: float | None
+    rmsea: float | None
+    srmr: float | None
+    aic: float | None
+    bic: float | None
+    reason: str = ""
+
+
+def compare(a: SemResult, b: SemResult, *, method: str | None = None) -> Difference:
+    """Return the test of the difference between two nested fits, in whichever order they are given.
+
+    Parameters
+    ----------
+    a, b : SemResult
+        Fits of the same estimator to the same data that did not fail.
+    method : str, optional
+        ``chisq`` (ML), ``satorra.bentler.2001`` (the default of MLR and MLM), ``satorra.bentler.2010`` or
+        ``satorra.2000``.
+
+    Raises
+    ------
+    UsageError
+        The fits are not of the same data and estimator, or the method does not suit the estimator.
+    ModelError
+        A fit failed, or the models are not nested.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from implstats import sem
+    >>> frame = pd.DataFrame({"x": [1.0, 2, 3, 4, 5, 6], "y": [1.0, 3, 2, 5, 4, 6]})
+    >>> compare(sem.fit("y ~ x", frame), sem.fit("y ~ 0*x", frame)).df
+    1
+    """
+    free, restricted = _ordered(a, b)
+    if free.fitted is None or restricted.fitted is None:
+        raise ModelError(
+            "Two fits are compared, but one of them failed and has no estimate. Look at its reason first."
+        )
+    chosen = method_of(method, free.estimator, free.fitted.sample.full_information)
+    refuse_other_data(free.fitted, restricted.fitted)
+    if free.fitted.df == restricted.fitted.df:
+        raise ModelError(
+            f"Both models have {free.fitted.df} degrees of freedom, so neither is nested in the other. "
+            "Compare their AIC or BIC instead."
+        )
+    at = reproduced(free.fitted, restricted.fitted)
+    if at is None:
+        raise ModelError(
+            "The models are not nested: the one with fewer degrees of freedom cannot reproduce what "
+            "the other implies. Compare their AIC or BIC instead."
+        )
+    return difference(free, restricted, method=chosen, at=at)
+
+
+def _ordered(a: SemResult, b: SemResult) -> tuple[SemResult, SemResult]:
+    first, second = (a.fitted.df if a.fitted else 0), (b.fitted.df if b.fitted else 0)
+    return (a, b) if first <= second else (b, a)
+
+
+def method_of(method: str | None, estimator: str, full_information: bool) -> Method:
+    """Return the method asked for or the estimator's own, if it suits."""
+    known = get_args(Method)
+    chosen = method or ("chisq" if estimator == "ML" else "satorra.bentler.2001")
+    if chosen not in known:
+        raise UsageError(
+            f"method '{chosen}' is not known{did_you_mean(chosen, known) or '.'} Choose one of "
+            f"{', '.join(known)}."
+        )
+    if (chosen == "chisq") != (estimator == "ML"):
+        right = "'chisq'" if estimator == "ML" else "'satorra.bentler.2001', '...2010' or 'satorra.2000'"
+        raise UsageError(f"method '{chosen}' does not suit the estimator {estimator}. Use {right}.")
+    if chosen == "satorra.2000" and full_information:
+        raise NotSupportedError(
+            "method 'satorra.2000' with missing 'fiml' is not done by this version of implstats. Use "
+            "'satorra.bentler.2010'."
+        )
+    return chosen  # type: ignore[return-value]
+
+
+def difference(
+    free: SemResult, restricted: SemResult, *, method: Method, at: Array | None = None
+) -> Difference:
+    """Return the difference of two fits that are known to be nested.
+
+    Parameters
+    ----------
+    at : ndarray, shape (q1,), optional
+        The restricted estimate in the free model's parameters, for ``satorra.bentler.2010``.
+    """
+    one, zero = free.fitted, restricted.fitted
+    if one is None or zero is None:
+        raise AssertionError("failed fits are not compared")
+    m = zero.df - one.df
+    raw = float(restricted.fit["chisq"] or 0.0) - float(free.fit["chisq"] or 0.0)
+    scale = _scale(one, zero, free, restricted, method, at) if method != "chisq" else 1.0
+    chisq, reason = None, ""
+    if scale > 0:
+        chisq = max(raw / scale, 0.0)
+    else:
+        reason = (
+            f"The scaling factor of the difference is {scale:.3g}, not positive, so the test of 2001 does "
+            "not exist here. Use method 'satorra.bentler.2010'."
+        )
+    return Difference(
+        method=method,
+        chisq=chisq,
+        df=m,
+        p_value=None if chisq is None else upper_tail(chisq, m),
+        scale=None if method == "chisq" else scale,
+        **_changes(free, restricted),
+        reason=reason,
+    )
+
+
+def _changes(free: SemResult, restricted: SemResult) -> dict[str, float | None]:
+    found: dict[str, float | None] = {}
+    for name in ("cfi", "rmsea", "srmr", "aic", "bic"):
+        robust = f"{name}.robust"
+        both = free.fit.get(robust) is not None and restricted.fit.get(robust) is not None
+        key = robust if both else name
+        before, after = free.fit[key], restricted.fit[key]
+        found[name] = None if before is None or after is None else after - before
+    return found
+
+
+def _scale(
+    one: Estimated, zero: Estimated, free: SemResult, restricted: SemResult, method: Method, at: Array | None
+) -> float:
+    m = zero.df - one.df
+    if method == "satorra.2000":
+        return _trace_2000(one, zero) / m
+    c0 = float(restricted.fit["chisq.scaling.factor"] or 0.0)
+    c1 = 0.0
+    if one.df and method == "satorra.bentler.2001":
+        c1 = float(free.fit["chisq.scaling.factor"] or 0.0)
+    elif one.df:
+        there = at if at is not None else reproduced(one, zero)
+        if there is None:
+            raise AssertionError("nested models reproduce each other's moments")
+        c1 = _scale_at(one, there)
+    return (zero.df * c0 - one.df * c1) / m
+
+
+def _scale_at(one: Estimated, theta: Array) -> float:
+    """The free model's scaling factor at the restricted estimate."""
+    criterion = criterion_of(one.structures, one.sample)
+    evaluation = criterion(theta, "observed")
+    expected = criterion(theta, "expected").information
+    if expected is None:
+        raise AssertionError("the moments of a proper fit are positive definite")
+    moved = replace(
+        one, optimum=replace(one.optimum, theta=theta, evaluation=evaluation), information=expected
+    )
+    return float(robust_of(moved, fit_record(moved)).scale or 0.0)
+
+
+def reproduced(one: Estimated, zero: Estimated) -> Array | None:
+    """Return the free model's theta at which it implies the restricted model's moments; ``None`` if none."""
+    groups, order = [], _order(one, zero)
+    for sample, moments in zip(one.sample.groups, zero.moments, strict=True):
+        cov = moments.cov[np.ix_(order, order)]
+        mean = moments.mean[order] if zero.table.means else sample.moments.mean
+        log_det = float(np.linalg.slogdet(cov)[1])
+        implied = SampleMoments(cov=cov, mean=mean, n=sample.moments.n, log_det=log_det)
+        groups.append(replace(sample, moments=implied, incomplete=None))
+    problem = replace(one.problem, sample=replace(one.sample, groups=tuple(groups)))
+    found = search_optimum(problem, start=one.optimum.theta)
+    if found is None or not found.proper:
+        return None
+    p = len(one.structures[0].observed)
+    perfect = sum(g.moments.n * (g.moments.log_det + p) for g in groups)
+    left = one.sample.n * found.optimum.evaluation.value - perfect
+    return found.optimum.theta if left < NESTED else None
+
+
+def _order(one: Estimated, zero: Estimated) -> list[int]:
+    """Where the free model's observed variables stand in the restricted model."""
+    return [zero.table.names.observed.index(name) for name in one.table.names.observed]
+
+
+def _derivatives(fitted: Estimated, order: list[int]) -> Array:
+    """Delta of all groups in the directions that the constraints leave, the variables in the order given."""
+    delta = np.vstack([
+        columns_to_free(s, moment_derivatives(Stacks(a=k.a[order], b=k.b[order], m=k.m[order])))
+        for s, k in zip(fitted.structures, fitted.stacks, strict=True)
+    ])  # fmt: skip
+    return delta if fitted.tangent is None else delta @ fitted.tangent
+
+
+def _trace_2000(one: Estimated, zero: Estimated) -> float:
+    information = one.information if one.options.estimator == "MLM" else one.observed
+    K = np.eye(len(information)) if one.tangent is None else one.tangent
+    P = np.linalg.inv(K.T @ information @ K)
+    order = _order(one, zero)
+    H = np.linalg.lstsq(_derivatives(one, sorted(order)), _derivatives(zero, order), rcond=None)[0]
+    left, s, _ = np.linalg.svd(H)
+    rank = int((s > 1e-9 * s[0]).sum())
+    A = left[:, rank:].T
+    J = K.T @ score_products(one.structures, fitted_groups(one), "MLM") @ K / one.sample.n
+    PA = P @ A.T
+    return float(np.trace(np.linalg.solve(A @ PA, PA.T @ J @ PA)))
