@@ -245,3 +245,22 @@ def test_crossed_factors_have_the_same_tests(design: Callable[..., pd.DataFrame]
         assert ours.df_num == theirs.df_num
         assert ours.statistic == pytest.approx(theirs.statistic, rel=0.2)
         assert ours.df_den is not None
+
+
+@pytest.mark.parametrize("kind", ["I", "II", "III"])
+@pytest.mark.parametrize("case", ["empty_cell", "weights"])
+def test_empty_cells_and_prior_weights_as_in_lmertest(case: str, kind: Any) -> None:
+    frame = pd.read_csv(FOLDER / "data" / "sim3_12inst.csv")
+    frame = frame.assign(g=np.array(list("abc"))[frame["inst"] % 3], w=0.5 + frame["x"] ** 2)
+    if case == "empty_cell":
+        frame = frame[~((frame["g"] == "b") & (frame["wave"] == 2))]
+    weights = "w" if case == "weights" else None
+    result = mixed.fit("y ~ g * factor(wave) + x + (1 | inst) + (1 | person)", frame, weights=weights)
+    ours = mixed.f_tests(result, type=kind, df="satterthwaite")
+    theirs = json.loads((FOLDER / "inference" / "special.json").read_text(encoding="utf-8"))[case][kind]
+    assert [t.term for t in ours.tests] == theirs["term"]
+    assert [t.df_num for t in ours.tests] == theirs["df_num"]
+    assert [t.df_den for t in ours.tests] == pytest.approx(theirs["df_den"], rel=DF_SATTERTHWAITE)
+    assert [t.statistic for t in ours.tests] == pytest.approx(theirs["F"], rel=F_RELATIVE)
+    warned = any(check.name == "empty_cells" for check in ours.checks)
+    assert warned == (case == "empty_cell" and kind == "III")

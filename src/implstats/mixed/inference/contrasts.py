@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy.special import fdtrc, stdtr, stdtrit
 
-from implstats.errors import ProblemsError, UsageError, did_you_mean
-from implstats.mixed.inference.hypotheses import Type, term_hypotheses
+from implstats.errors import UsageError, did_you_mean
+from implstats.mixed.inference.contrast_matrix import read_contrasts, read_null
+from implstats.mixed.inference.hypotheses import Type, empty_cells, term_hypotheses
 from implstats.mixed.inference.tester import Tester, independent_rows, make_tester
 from implstats.mixed.results import MixedResult
 from implstats.results import Check
@@ -157,7 +158,19 @@ def f_tests(result: MixedResult, *, type: Type = "III", df: str = "auto") -> FTe
     fitted = tester.fitted
     hypotheses = term_hypotheses(fitted.design, fitted.scaled, type=type, quoted=fitted.formula.quoted)
     tests = tuple(_f_test(tester, term, L, np.zeros(len(L)), names=None) for term, L in hypotheses.items())
-    return FTests(type=type, tests=tests, checks=(tester.check,))
+    return FTests(
+        type=type, tests=tests, checks=(tester.check, *_cells_check(type, empty_cells(fitted.design)))
+    )
+
+
+def _cells_check(type: Type, empty: list[str]) -> tuple[Check, ...]:
+    if type != "III" or not empty:
+        return ()
+    message = (
+        f"{', '.join(empty)} has combinations of categories without a row. Type III hypotheses then average "
+        "over what is left and may mean little; prefer contrasts of the cells that you have."
+    )
+    return (Check(name="empty_cells", status="warn", message=message),)
 
 
 def contrast(
@@ -203,8 +216,8 @@ def contrast(
     ('c - b', 94.0, 1)
     """
     tester = make_tester(result, df=df)
-    matrix, labels = _read_contrasts(L, names, result.terms)
-    null = _read_null(rhs, len(labels))
+    matrix, labels = read_contrasts(L, names, result.terms)
+    null = read_null(rhs, len(labels))
     level = result.ci_level if ci_level is None else ci_level
     if isinstance(level, bool) or not 0.0 < level < 1.0:
         raise UsageError(f"ci_level lies between 0 and 1, such as 0.95; got {level}.")
@@ -275,60 +288,6 @@ def _check_consistent(L: np.ndarray, rhs: np.ndarray, kept: list[int]) -> None:
             f"Row {int(np.argmax(off)) + 1} of L is a linear combination of other rows, but its rhs is not "
             "the same combination of theirs: no coefficients can fulfil both. Correct rhs or drop the row."
         )
-
-
-def _read_contrasts(
-    L: np.ndarray | Sequence[object] | Mapping[str, Mapping[str, float]],
-    names: Sequence[str] | None, terms: tuple[str, ...],
-) -> tuple[np.ndarray, list[str]]:  # fmt: skip
-    if isinstance(L, Mapping):
-        matrix, labels = _from_names(L, terms), [str(name) for name in L]
-    else:
-        try:
-            matrix = np.atleast_2d(np.asarray(L, dtype=float))
-        except (TypeError, ValueError) as error:
-            raise UsageError(
-                "L is a matrix of weights, or a mapping such as {'b - c': {'waveb': 1, 'wavec': -1}}."
-            ) from error
-        labels = [f"contrast {k + 1}" for k in range(len(matrix))]
-    if matrix.ndim != 2 or matrix.shape[1] != len(terms) or len(matrix) == 0:
-        raise UsageError(
-            f"L has one column a coefficient, {len(terms)} here ({', '.join(terms)}), and at least one row; "
-            f"its shape is {matrix.shape}."
-        )
-    if not np.all(np.isfinite(matrix)):
-        raise UsageError("L holds weights that are missing or infinite.")
-    empty = [labels[k] for k in np.flatnonzero(~matrix.any(axis=1))]
-    if empty:
-        raise UsageError(f"These contrasts have only zero weights: {', '.join(empty)}. Drop them.")
-    if names is not None:
-        labels = [str(name) for name in names]
-        if len(labels) != len(matrix):
-            raise UsageError(f"names has {len(labels)} entries for {len(matrix)} contrasts.")
-    return matrix, labels
-
-
-def _from_names(L: Mapping[str, Mapping[str, float]], terms: tuple[str, ...]) -> np.ndarray:
-    problems = [
-        f"contrast '{name}': '{term}' is not a coefficient{did_you_mean(term, terms)}"
-        for name, weights in L.items() for term in weights if term not in terms
-    ]  # fmt: skip
-    if problems:
-        raise ProblemsError("L", problems)
-    matrix = np.zeros((len(L), len(terms)))
-    for k, weights in enumerate(L.values()):
-        for term, weight in weights.items():
-            matrix[k, terms.index(term)] = float(weight)
-    return matrix
-
-
-def _read_null(rhs: Sequence[float] | float | None, k: int) -> np.ndarray:
-    null = np.zeros(k) if rhs is None else np.asarray(rhs, dtype=float)
-    if null.ndim == 0:
-        null = np.full(k, float(null))
-    if null.shape != (k,) or not np.all(np.isfinite(null)):
-        raise UsageError(f"rhs is one finite number, or {k}, one a contrast; its shape is {null.shape}.")
-    return null
 
 
 def _frame(records: Sequence[FTest] | Sequence[Contrast], *, leave: tuple[str, ...] = ()) -> pd.DataFrame:

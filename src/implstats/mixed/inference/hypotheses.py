@@ -112,6 +112,17 @@ def _estimable(design: Design, scaled: Standardised, quoted: tuple[str, ...]) ->
     return np.concatenate(parts, axis=1).T, names
 
 
+def empty_cells(design: Design) -> list[str]:
+    """Return the terms that have a combination of categories without a row."""
+    found = []
+    for name, term in zip(design.terms, design.factors, strict=True):
+        codes = [c.codes for c in (design.columns[f] for f in term) if isinstance(c, Categories)]
+        possible = int(np.prod([len(np.unique(code)) for code in codes], dtype=np.int64))
+        if len(codes) > 1 and len(np.unique(np.stack(codes), axis=1).T) < possible:
+            found.append(name)
+    return found
+
+
 def _coefficients_of(design: Design, scaled: Standardised, values: np.ndarray) -> np.ndarray:
     """Return T (p, k) with X T = values, for columns (n, k) in X's span."""
     if design.weights is not None:
