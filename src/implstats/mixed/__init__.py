@@ -5,9 +5,12 @@
 <function fit at ...>
 """
 
+from implstats.mixed.after.collinearity import Collinearity, collinearity
 from implstats.mixed.after.conditional import ConditionalModes, conditional_modes
 from implstats.mixed.after.contrasts import MeanContrast, MeanContrasts, contrasts
+from implstats.mixed.after.diagnostics import mode_scores, residuals
 from implstats.mixed.after.effect_size import effect_size
+from implstats.mixed.after.influence import Influence, influence
 from implstats.mixed.after.means import MarginalMean, MarginalMeans, emmeans
 from implstats.mixed.after.predict import Prediction, predict
 from implstats.mixed.after.records import EffectSize, EffectSizes
@@ -33,6 +36,7 @@ __all__ = [
     "Bootstrap",
     "BootstrapComparison",
     "BootstrapEstimate",
+    "Collinearity",
     "ComparedModel",
     "Comparison",
     "ConditionalModes",
@@ -46,6 +50,7 @@ __all__ = [
     "IccInterval",
     "IccIntervals",
     "Iccs",
+    "Influence",
     "LevelIcc",
     "LevelModes",
     "MarginalMean",
@@ -67,6 +72,7 @@ __all__ = [
     "WildBootstrap",
     "bootstrap",
     "bootstrap_compare",
+    "collinearity",
     "compare",
     "conditional_modes",
     "contrast",
@@ -77,6 +83,8 @@ __all__ = [
     "fit",
     "icc",
     "icc_intervals",
+    "influence",
+    "mode_scores",
     "permutation",
     "predict",
     "profile",
@@ -84,6 +92,7 @@ __all__ = [
     "r2_by_level",
     "random_tests",
     "refit",
+    "residuals",
     "standardised_coefficients",
     "wild_bootstrap",
 ]

@@ -8,7 +8,8 @@ With R the correlation matrix of the estimates without the intercept, and t the 
 indices are the largest singular value of X, columns at unit length and the intercept kept, over each of them;
 a variance proportion p_kj says how much of coefficient j's variance goes with index k. An index above 30 with
 two or more proportions above one half marks predictors that cannot be told apart.
-References: Fox & Monette (1992), JASA 87, 178-183; Belsley, Kuh & Welsch (1980), Regression Diagnostics, ch. 3.
+References: Fox & Monette (1992), JASA 87, 178-183; Belsley, Kuh & Welsch (1980), Regression Diagnostics,
+chapter 3.
 """
 
 from __future__ import annotations

@@ -40,7 +40,8 @@ def residuals(result: MixedResult) -> pd.DataFrame:
 
     Notes
     -----
-    R: ``fitted(m)``, ``predict(m, re.form = NA)``, ``residuals(m)``, ``residuals(m, "pearson", scaled = TRUE)``.
+    R: ``fitted(m)``, ``predict(m, re.form = NA)``, ``residuals(m)`` and
+    ``residuals(m, "pearson", scaled = TRUE)``.
 
     Examples
     --------

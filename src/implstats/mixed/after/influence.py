@@ -13,7 +13,8 @@ as the R packages influence.ME and HLMdiag define them, with standard errors tha
 adjust. A cluster without which a coefficient cannot be estimated, or no optimum can be verified, has no
 numbers but a reason.
 References: Cook (1977), Technometrics 19, 15-18; Belsley, Kuh & Welsch (1980), Regression Diagnostics;
-Nieuwenhuis, te Grotenhuis & Pelzer (2012), R Journal 4(2), 38-47; Loy & Hofmann (2014), J. Stat. Softw. 56(5).
+Nieuwenhuis, te Grotenhuis & Pelzer (2012), R Journal 4(2), 38-47; Loy & Hofmann (2014), J. Stat. Softw.
+56(5).
 """
 
 from __future__ import annotations
@@ -236,10 +237,10 @@ def _components(result: MixedResult) -> tuple[str, ...]:
 def _checks(cluster: str, cooks: np.ndarray, gone: np.ndarray) -> tuple[Check, ...]:
     limit = LARGE / len(cooks)
     large = int(np.sum(cooks[~gone] > limit))
-    status, words = ("info", f"{large} have") if large else ("ok", "none has")
+    words = f"{large} have" if large else "none has"
     checks = [
         Check(
-            name="influence", status=status, message=f"Of {len(cooks)} clusters of '{cluster}', {words} a "
+            name="influence", status="info" if large else "ok", message=f"Of {len(cooks)} clusters of '{cluster}', {words} a "
             f"Cook's distance above {LARGE:g} / {len(cooks)}; compare the estimates without such a cluster.",
         )
     ]  # fmt: skip

@@ -98,7 +98,8 @@ def _few(clusters: Clusters) -> str:
     return (
         f"'{clusters.name}' has {clusters.size} clusters, fewer than {FEW}, so the variance between them "
         f"would be a guess. Put the clusters into the fixed part, factor({clusters.name}), instead of the "
-        "random term, unless a predictor varies between them only; or choose few_clusters='fit' to fit all the same"
+        "random term, unless a predictor varies between them only; or choose few_clusters='fit' to fit all "
+        "the same"
     )
 
 

@@ -76,6 +76,12 @@ class CrossedSums:
             self, ZZ=self.ZZ + other.ZZ, E=self.E + other.E, M=self.M + other.M, n=self.n + other.n
         )
 
+    def __sub__(self, other: CrossedSums) -> CrossedSums:
+        """Return the sums without some of the rows."""
+        return replace(
+            self, ZZ=self.ZZ - other.ZZ, E=self.E - other.E, M=self.M - other.M, n=self.n - other.n
+        )
+
 
 def reduce_crossed(
     Z: Sequence[np.ndarray], X: np.ndarray, y: np.ndarray, *, codes: Sequence[np.ndarray],
