@@ -13,6 +13,8 @@ from implstats.errors import DataError, ModelError, NotSupportedError, UsageErro
 from implstats.mixed.resampling.cases import fit_samples, sum_top
 from implstats.mixed.resampling.intervals import bca_interval, percentile_interval
 from implstats.mixed.resampling.refit import prepare
+from implstats.mixed.resampling.residuals import pools
+from implstats.mixed.resampling.simulate import truth_of
 
 SAME_FIT = 1e-7  # two searches for one optimum, in units of the estimates
 THREE_LEVELS = "y ~ wave + x + (1 | inst) + (1 | person)"
@@ -62,6 +64,31 @@ def test_parametric_standard_errors_are_the_models(frame: pd.DataFrame) -> None:
         assert estimate.estimate == pytest.approx(effect.estimate, abs=SAME_FIT)
     assert found.n_failed == 0
     assert found.samples.shape == (1999, len(found.estimates))
+
+
+def test_reflated_effects_have_the_fitted_covariance_and_keep_their_shape(frame: pd.DataFrame) -> None:
+    result = mixed.fit("y ~ wave + x + (1 | inst) + (1 + wave | person)", frame)
+    ready = prepare(result)
+    assert result.model is not None
+    refits = mixed.refit(result, result.model.design.y)
+    truth = truth_of(result.model.design, ready.model.scaled.kept, refits, 0)
+    found = pools(result.model.design, truth, [level.values for level in result.modes])
+    for U, Psi in zip(found.effects, truth.covariances, strict=True):
+        np.testing.assert_allclose(U.mean(axis=0), 0.0, atol=1e-12)
+        np.testing.assert_allclose(U.T @ U / len(U), Psi, atol=1e-8)
+    assert np.mean(found.residuals**2) == pytest.approx(truth.sigma2)
+    # One effect a cluster is only shifted and stretched.
+    values = result.modes[1].values[:, 0]
+    assert abs(np.corrcoef(values, found.effects[1][:, 0])[0, 1]) == pytest.approx(1.0)
+
+
+def test_residual_standard_errors_are_the_models_where_the_model_holds(frame: pd.DataFrame) -> None:
+    result = mixed.fit(THREE_LEVELS, frame)
+    found = mixed.bootstrap(result, kind="residual", draws=1999, seed=3)
+    for estimate, effect in zip(found.estimates, result.fixed, strict=False):
+        # Monte Carlo error 1.6 %, and the chance of these 14 clusters' own residuals.
+        assert estimate.std_error == pytest.approx(effect.std_error, rel=0.12)
+    assert found.n_failed == 0
 
 
 def test_a_seed_gives_the_same_draws_and_another_gives_others(frame: pd.DataFrame) -> None:

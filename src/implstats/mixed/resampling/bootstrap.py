@@ -1,6 +1,7 @@
 """Bootstrap of a linear mixed model.
 
 ``parametric``: responses are drawn from the fitted model and refitted all at once (`refit`).
+``residual``: the fit's own effects and residuals, reflated, are drawn with replacement (`residuals`).
 ``cases``: clusters of the highest level are drawn with replacement (`cases`); nothing is assumed but that
 they are independent. That takes many clusters: with few, intervals are too short, and below 6 it is refused.
 
@@ -22,6 +23,7 @@ from implstats.mixed.resampling.intervals import basic_interval, bca_interval, p
 from implstats.mixed.resampling.quantities import Quantities, Statistic, quantities
 from implstats.mixed.resampling.records import Refits
 from implstats.mixed.resampling.refit import BATCH, Refitter, prepare, refit_many
+from implstats.mixed.resampling.residuals import draw_from, pools
 from implstats.mixed.resampling.simulate import draw_responses, truth_of
 from implstats.mixed.results import MixedResult
 from implstats.results import Check
@@ -29,7 +31,7 @@ from implstats.results import Check
 if TYPE_CHECKING:
     import pandas as pd
 
-KINDS = ("parametric", "cases")
+KINDS = ("parametric", "residual", "cases")
 INTERVALS = ("percentile", "basic", "bca")
 FEWEST_CLUSTERS, FEWEST_DRAWS = 6, 99
 MANY_FAILED = 0.01  # share of failed draws above which the intervals ask for caution
@@ -109,7 +111,7 @@ def bootstrap(
     Parameters
     ----------
     result : MixedResult
-    kind : {"parametric", "cases"}
+    kind : {"parametric", "residual", "cases"}
     draws : int
         At least 99.
     seed : int
@@ -146,8 +148,8 @@ def bootstrap(
     rng = np.random.default_rng(seed)
     observed = quantities(_observed(ready), statistic)
     without = None
-    if kind == "parametric":
-        refits = parametric_refits(ready, draws, rng)
+    if kind != "cases":
+        refits = drawn_refits(result, ready, kind, draws, rng)
     else:
         top = sum_top(ready)
         J = len(top.rows)
@@ -165,14 +167,21 @@ def bootstrap(
     )  # fmt: skip
 
 
-def parametric_refits(ready: Refitter, draws: int, rng: np.random.Generator) -> Refits:
-    """Return refits of responses drawn from the fitted model."""
+def drawn_refits(
+    result: MixedResult, ready: Refitter, kind: str, draws: int, rng: np.random.Generator
+) -> Refits:
+    """Return refits of responses drawn from the fitted model, or from its effects and residuals."""
     design, scaled = ready.model.design, ready.model.scaled
     truth = truth_of(design, scaled.kept, _observed(ready), 0)
-    return join_refits([
-        refit_many(ready, draw_responses(design, truth, size, rng), df="none")
-        for size in _sizes(draws, len(design.y))
-    ])  # fmt: skip
+    if kind == "residual":
+        pool = pools(design, truth, [level.values for level in result.modes])
+
+    def draw(size: int) -> np.ndarray:
+        if kind == "residual":
+            return draw_from(design, truth, pool, size, rng)
+        return draw_responses(design, truth, size, rng)
+
+    return join_refits([refit_many(ready, draw(size), df="none") for size in _sizes(draws, len(design.y))])
 
 
 def _sizes(draws: int, n: int) -> list[int]:
@@ -206,9 +215,9 @@ def _check_options(kind: str, draws: int, seed: int, interval: str, ci_level: fl
         raise UsageError(
             f"interval is one of {', '.join(INTERVALS)}; got '{interval}'{did_you_mean(interval, INTERVALS)}"
         )
-    if interval == "bca" and kind == "parametric":
+    if interval == "bca" and kind != "cases":
         raise NotSupportedError(
-            "BCa takes its acceleration from leaving out clusters, which a parametric bootstrap does not "
+            f"BCa takes its acceleration from leaving out clusters, which a {kind} bootstrap does not "
             "do. Use kind='cases', or interval='percentile'."
         )
     check_draws(draws, seed, fewest=FEWEST_DRAWS)
