@@ -18,7 +18,9 @@ from implstats.mixed.gaussian.criterion import Evaluation, Problem
 SMALL_DECREASE = 1e-10  # deviance units; Newton converges quadratically, so one more step squares it
 NEGATIVE = 1e-7  # an eigenvalue below minus this share of the largest is negative curvature
 NEARLY_FLAT = 1e-3  # deviance units: negative curvature here is a saddle, not just a start far away
+EXACT = 1e-16  # deviance units: theta is then within 1e-8 of its standard error
 LIMIT = 200
+ONE = np.ones((1, 1))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,13 +66,14 @@ def minimise(problem: Problem, theta: np.ndarray) -> Search | None:
     at = problem(theta)
     if at is None:
         return None
-    radius, evaluations, saddle = 1.0, 1, False
+    radius, evaluations, saddle, arrived = 1.0, 1, False, False
     iterations = 0
     while iterations < LIMIT:
         iterations += 1
         step, decrement, negative, share = _step(at)
         saddle = saddle or (negative and decrement < NEARLY_FLAT)
-        if decrement < SMALL_DECREASE and not negative:
+        arrived = decrement < SMALL_DECREASE and not negative
+        if arrived:
             break
         length = float(np.linalg.norm(step))
         if length > radius:
@@ -89,8 +92,11 @@ def minimise(problem: Problem, theta: np.ndarray) -> Search | None:
             radius = 0.25 * min(radius, length)
             if radius < 1e-10:
                 break
-    at, more = _polish(problem, at)
-    _, decrement, _, share = _step(at)
+    if not arrived:
+        step, decrement, negative, share = _step(at)
+    at, more = _polish(problem, at, step, decrement, negative=negative)
+    if more:
+        _, decrement, _, share = _step(at)
     return Search(
         at=at, iterations=iterations, evaluations=evaluations + more, decrement=decrement,
         smallest_curvature=share, saddle=saddle,
@@ -100,7 +106,7 @@ def minimise(problem: Problem, theta: np.ndarray) -> Search | None:
 def _step(at: Evaluation) -> tuple[np.ndarray, float, bool, float]:
     """Return the step, the promised decrease, whether curvature is negative, and the smallest eigenvalue's
     share."""
-    w, U = np.linalg.eigh(at.hessian)
+    w, U = (at.hessian[0], ONE) if len(at.theta) == 1 else np.linalg.eigh(at.hessian)
     largest = max(float(np.abs(w).max()), 1e-300)
     along = U.T @ at.gradient
     size = np.maximum(np.abs(w), 1e-10 * largest)
@@ -113,10 +119,11 @@ def _step(at: Evaluation) -> tuple[np.ndarray, float, bool, float]:
     return U @ move, decrement, negative, float(w[0] / largest)
 
 
-def _polish(problem: Problem, at: Evaluation) -> tuple[Evaluation, int]:
+def _polish(
+    problem: Problem, at: Evaluation, step: np.ndarray, decrement: float, *, negative: bool
+) -> tuple[Evaluation, int]:
     """Take one last full Newton step if it makes the gradient smaller."""
-    step, decrement, negative, _ = _step(at)
-    if negative or decrement < 1e-18 or decrement > 1e-4:
+    if negative or decrement < EXACT or decrement > 1e-4:
         return at, 0
     trial = problem(at.theta + step)
     if trial is not None and np.linalg.norm(trial.gradient) < np.linalg.norm(at.gradient):

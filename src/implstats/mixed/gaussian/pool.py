@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 
 import numpy as np
 
@@ -134,10 +134,16 @@ def _distinct(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return first, code
 
 
+@lru_cache(maxsize=64)
+def lower_triangle(size: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return ``np.tril_indices(size)``, computed once."""
+    return np.tril_indices(size)
+
+
 def _pair_products(B: np.ndarray) -> np.ndarray:
     """Return sum over the orders of (a, b) of B_a B_b', lower triangles of both pairs: (n, tri, width)."""
-    c, d = np.tril_indices(B.shape[2])
-    rows, cols = np.tril_indices(B.shape[1])
+    c, d = lower_triangle(B.shape[2])
+    rows, cols = lower_triangle(B.shape[1])
     out = np.empty((len(B), len(rows), len(c)))
     for k, (a, b) in enumerate(zip(rows, cols, strict=True)):
         out[:, k] = B[:, a, c] * B[:, b, d]
@@ -149,7 +155,7 @@ def _pair_products(B: np.ndarray) -> np.ndarray:
 def _cells(B: np.ndarray, q: int, parent: np.ndarray, pattern: np.ndarray, n_patterns: int) -> Cells:
     """Return the cells of an upper level whose q columns lead B, (n_1, q1, m_l)."""
     keys, cell = np.unique(parent * n_patterns + pattern, return_inverse=True)
-    rows, cols = np.tril_indices(B.shape[1])
+    rows, cols = lower_triangle(B.shape[1])
     parts = []
     for a, b in zip(rows, cols, strict=True):
         value = B[:, a, :q, None] * B[:, b, None, :]
