@@ -43,9 +43,11 @@ def test_the_default_keeps_its_level_with_12_clusters(icc: float, balanced: bool
     rates = _rates(icc, balanced=balanced)
     for term, rate in rates["default"].items():
         assert rate <= UPPER, (term, rate)
-        # At ICC 0 a cluster-level effect is tested conservatively: an estimated variance cannot fall below
-        # zero, so the standard error is too large on average while the df stay those of 12 clusters.
-        if term == "arm" and icc == 0.0:
+        # A cluster-level effect is tested conservatively where the ICC is zero or nearly so and clusters are
+        # unequal: an estimated variance cannot fall below zero, so the standard error is too large on average
+        # while the df stay those of 12 clusters. benchmarks/mixed/coverage.md: .019 and .010 at ICC 0 (equal,
+        # unequal), .024 at ICC .03 with unequal clusters.
+        if term == "arm" and icc <= (0.0 if balanced else 0.03):
             assert 0.005 <= rate <= 0.05
         else:
             assert rate >= LOWER - ERROR / 3, (term, rate)

@@ -9,7 +9,14 @@ import pandas as pd
 import pytest
 
 from implstats import mixed
-from implstats.errors import DataError, ImplstatsError, ModelError, ProblemsError, UsageError
+from implstats.errors import (
+    DataError,
+    ImplstatsError,
+    ModelError,
+    NotSupportedError,
+    ProblemsError,
+    UsageError,
+)
 from implstats.mixed.resampling.criterion import evaluate_many
 from implstats.mixed.resampling.moments import reduce_responses, share
 
@@ -133,6 +140,44 @@ def test_reml_refits_use_n_minus_p_degrees_where_lme4_uses_n_minus_1(
         assert refits.criterion[j] == pytest.approx(ours, abs=1e-7)
         assert abs(refits.criterion[j] - lme4s) > 1.0
         assert refits.sigma2[j] == pytest.approx(e @ W @ e / (n - p), rel=1e-6)
+
+
+def test_refits_with_an_offset_are_fresh_fits(design: Callable[..., pd.DataFrame]) -> None:
+    frame = _frame(design).assign(base=lambda d: 2.0 * d["x"] ** 2)
+    formula, Y = "y ~ wave + x + offset(base) + (1 | inst) + (1 | person)", _responses(_frame(design), 2)
+    refits = mixed.refit(mixed.fit(formula, frame), Y)
+    fresh = mixed.fit(formula, frame.assign(y=Y[:, 1]))
+    assert refits.criterion[1] == pytest.approx(fresh.criterion, abs=CRITERION)
+    np.testing.assert_allclose(refits.beta[1], [f.estimate for f in fresh.fixed], atol=1e-6)
+    # Draws are made and refitted without the offset, which is known.
+    found = mixed.bootstrap(fresh, draws=99, seed=1, ci_level=0.9)
+    assert found.estimates[2].estimate == pytest.approx(fresh.fixed[2].estimate, abs=1e-6)
+    assert found.samples[:, 2].mean() == pytest.approx(fresh.fixed[2].estimate, abs=0.1)
+
+
+@pytest.mark.parametrize(
+    ("formula", "options"),
+    [
+        ("y ~ wave + (1 | person) + (1 | rater)", {}),
+        ("y ~ wave + (1 | person)", {"residual": "ar1(wave | person)"}),
+    ],
+)
+def test_models_of_another_kind_are_refused_by_every_call(
+    design: Callable[..., pd.DataFrame], formula: str, options: dict[str, str]
+) -> None:
+    frame = _frame(design)
+    frame["rater"] = np.random.default_rng(1).integers(0, 8, size=len(frame))
+    result = mixed.fit(formula, frame, **options)
+    calls = [
+        lambda: mixed.refit(result, frame["y"].to_numpy()),
+        lambda: mixed.bootstrap(result, seed=1),
+        lambda: mixed.bootstrap_compare(result, result, seed=1),
+        lambda: mixed.wild_bootstrap(result, "wave", seed=1),
+        lambda: mixed.permutation(result, "wave", seed=1),
+    ]
+    for call in calls:
+        with pytest.raises(NotSupportedError, match="nested levels and independent residuals"):
+            call()
 
 
 def test_a_response_in_another_unit_or_order_gives_the_same_refit(

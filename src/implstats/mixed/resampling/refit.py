@@ -122,7 +122,7 @@ def prepare(result: MixedResult) -> Refitter:
 
 
 def _checked(model: Fitted, Y: np.ndarray) -> np.ndarray:
-    """Return Y as (n, R) floats, rows in use only."""
+    """Return Y as (n, R) floats, rows in use only, less the model's offset."""
     try:
         values = np.asarray(Y, dtype=float)
     except (TypeError, ValueError):
@@ -143,7 +143,8 @@ def _checked(model: Fitted, Y: np.ndarray) -> np.ndarray:
         ]
         more = [f"and {len(gone) - 20} more"] if len(gone) > 20 else []
         raise ProblemsError("The set of responses", problems + more)
-    return values
+    offset = model.design.offset
+    return values if offset is None else values - offset[:, None]
 
 
 def refit_many(ready: Refitter, Y: np.ndarray, *, df: str) -> Refits:
