@@ -199,7 +199,9 @@ def test_answers_of_one_person_at_several_waves_are_not_taken_as_independent_in_
 ) -> None:
     from implstats.questions.answer import answer_question
 
-    scored = _scored({"name": "q", "type": "null_model", "outcome": "goal", "clusters": clusters})
+    scored = _scored(
+        {"name": "q", "type": "null_model", "outcome": "goal", "clusters": clusters, "few_clusters": "fit"}
+    )
     answer = answer_question(scored.study.questions[0], scored)
     names = [named.check.name for named in answer.checks]
     assert ("repeated_persons" in names) is warned

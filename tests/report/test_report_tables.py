@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import csv
+from dataclasses import replace
 
 import pytest
 
 from implstats.report import numbers
 from implstats.report.book import open_book
 from implstats.report.tables import all_tables
+from implstats.report.tables.mixed_follow_ups import follow_up_tables
 from implstats.report.tables.spec import Cell, headers, make_table
+from implstats.results import Row
 
 
 def printed(spec):
@@ -180,3 +183,24 @@ def test_a_very_long_table_is_shown_as_a_pointer_and_kept_whole_for_programs() -
     assert [cell.text for row in for_reading(long).rows for cell in row] == [
         f"{MOST_ROWS_TO_READ + 1} rows, too many to read here: see 'pairs' among the .xlsx and .csv tables."
     ]
+
+
+def test_follow_ups_of_a_mixed_model_are_tables_of_their_own(five_waves):
+    book = open_book(five_waves)
+    question = next(q for q in book.questions if q.name == "growth")
+
+    def row(block, quantity, **rest):
+        return Row(study="five", analysis="growth", block=block, quantity=quantity, **rest)
+
+    shared = {"df": 20.0, "p_value": 0.01, "conf_low": 0.1, "conf_high": 0.3, "conf_level": 0.95}
+    rows = (
+        row("f_tests", "F", term="wave", level="4", statistic=5.5, estimate=5.5, **shared),
+        row("means", "marginal_mean", term="wave", level="2011", estimate=3.2, **shared),
+        row("contrasts", "difference", term="2012 - 2011", level="holm", estimate=0.2,
+                 **shared),
+    )  # fmt: skip
+    tables = follow_up_tables(replace(book, rows={"growth": rows}), question)
+    assert [t.name for t in tables] == ["f-tests-growth", "means-growth", "contrasts-growth"]
+    assert [cell.text for cell in tables[0].rows[0]][1:4] == ["4", "20.0", "5.50"]
+    assert "Holm" in tables[2].note
+    assert tables[2].rows[0][0].text == "2012 − 2011"

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from implstats.questions.base import Answer, NamedCheck
+from implstats.questions.mixed_follow_ups import FollowUps, Intervals, follow_ups
 from implstats.questions.tasks import MixedTask
 from implstats.results import Check, Row, finite_or_none
 
@@ -22,14 +23,15 @@ if TYPE_CHECKING:
 
 def mixed_answer(task: MixedTask, fit: MixedResult, *, study: str) -> Answer:
     """Return the rows and checks of a fitted mixed model."""
-    found = [*fit.checks, *_repeated_persons(task, fit)]
+    asked = follow_ups(task, fit) if fit.verdict != "failed" else FollowUps()
+    found = [*fit.checks, *_repeated_persons(task, fit), *asked.checks]
     verdict = "caution" if fit.verdict == "ok" and any(c.status == "warn" for c in found) else fit.verdict
     common: dict[str, Any] = {
         "study": study,
         "analysis": task.analysis,
         "n_obs": fit.n_obs,
         "n_clusters": min(fit.n_clusters.values(), default=None),
-        "method": "REML" if fit.reml else "ML",
+        "method": _method(fit),
         "verdict": verdict,
         "reason": _reason(found, verdict),
     }
@@ -37,13 +39,27 @@ def mixed_answer(task: MixedTask, fit: MixedResult, *, study: str) -> Answer:
         rows = [Row(**common, block="fixed", quantity="coefficient")]
     else:
         rows = [
-            *_fixed_rows(fit, common, unit=task.outcome_label, ci_level=task.options["ci_level"]),
-            *_random_rows(fit, common),
+            *_fixed_rows(fit, common, unit=_unit(task, fit), ci_level=task.options["ci_level"]),
+            *_random_rows(fit, common, asked.intervals),
+            *_residual_rows(fit, common),
             *_icc_rows(task, fit, common),
             *_fit_rows(fit, common),
+            *(Row(**common | own) for own in asked.rows),
         ]
     checks = tuple(NamedCheck(analysis=task.analysis, check=check) for check in found)
     return Answer(rows=tuple(rows), checks=checks, entries=task.entries)
+
+
+def _method(fit: MixedResult) -> str:
+    if fit.family == "gaussian":
+        return "REML" if fit.reml else "ML"
+    return "ML (Laplace)" if fit.agq == 1 else f"ML (adaptive quadrature, {fit.agq} points)"
+
+
+def _unit(task: MixedTask, fit: MixedResult) -> str:
+    """Return the scale of the coefficients in words."""
+    scale = {"logit": "log-odds", "probit": "probit", "log": "log rate"}.get(fit.link)
+    return f"{scale} of {task.outcome_label}" if scale else task.outcome_label
 
 
 def _repeated_persons(task: MixedTask, fit: MixedResult) -> list[Check]:
@@ -89,7 +105,8 @@ def _fixed_rows(fit: MixedResult, common: dict[str, Any], *, unit: str, ci_level
     ]  # fmt: skip
 
 
-def _random_rows(fit: MixedResult, common: dict[str, Any]) -> list[Row]:
+def _random_rows(fit: MixedResult, common: dict[str, Any], intervals: Intervals) -> list[Row]:
+    """Return variances with profile intervals (the squares of the SDs'), covariances and correlations."""
     rows = []
     for effect in fit.random:
         same = effect.term == effect.term2
@@ -97,18 +114,44 @@ def _random_rows(fit: MixedResult, common: dict[str, Any]) -> list[Row]:
         quantity = "variance" if same else "covariance"
         rows.append(
             Row(**common, block="random", term=term, level=effect.cluster, quantity=quantity,
-                estimate=finite_or_none(effect.covariance))
+                estimate=finite_or_none(effect.covariance),
+                **(intervals.get((effect.cluster, effect.term), {}) if same else {}))
         )  # fmt: skip
         if not same:
             rows.append(
                 Row(**common, block="random", term=term, level=effect.cluster, quantity="correlation",
                     estimate=finite_or_none(effect.corr))
             )  # fmt: skip
-    residual = finite_or_none(fit.residual_variance)
-    return [*rows, Row(**common, block="random", level="residual", quantity="variance", estimate=residual)]
+    if fit.residual_variance is None:
+        return rows
+    residual = Row(**common, block="random", level="residual", quantity="variance",
+                   estimate=finite_or_none(fit.residual_variance),
+                   **intervals.get(("residual", ""), {}))  # fmt: skip
+    return [*rows, residual]
+
+
+def _residual_rows(fit: MixedResult, common: dict[str, Any]) -> list[Row]:
+    """Return the residual structure over waves: SD of each wave, and rho."""
+    found = fit.residual
+    if found is None:
+        return []
+    level: dict[str, Any] = {"conf_level": fit.ci_level}
+    rows = [
+        Row(**common, **level, block="residual", term=wave, quantity="sd", estimate=finite_or_none(sd),
+            conf_low=finite_or_none(low), conf_high=finite_or_none(high))
+        for wave, sd, low, high in zip(found.waves, found.sd, found.sd_low, found.sd_high, strict=True)
+    ]  # fmt: skip
+    if found.rho is not None:
+        rows.append(
+            Row(**common, **level, block="residual", quantity="rho", estimate=finite_or_none(found.rho),
+                conf_low=finite_or_none(found.rho_low), conf_high=finite_or_none(found.rho_high))
+        )  # fmt: skip
+    return rows
 
 
 def _icc_rows(task: MixedTask, fit: MixedResult, common: dict[str, Any]) -> list[Row]:
+    if fit.family != "gaussian" or fit.residual is not None:
+        return []
     if any(effect.term != "(Intercept)" or effect.term2 != "(Intercept)" for effect in fit.random):
         return []
     variances = [_known(effect.covariance) for effect in fit.random]
@@ -148,4 +191,5 @@ def _fit_rows(fit: MixedResult, common: dict[str, Any]) -> list[Row]:
     return [
         Row(**common, block="fit", quantity=name, estimate=finite_or_none(getattr(fit, name)))
         for name in ("log_likelihood", "criterion", "aic", "bic")
-    ]
+    ] + ([Row(**common, block="fit", quantity="dispersion", estimate=finite_or_none(fit.dispersion))]
+         if fit.dispersion is not None else [])  # fmt: skip

@@ -13,7 +13,7 @@ coding the coefficient of the mean is between minus within (Raudenbush & Bryk 20
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from implstats.questions.base import Entry, Scored, require_columns, wave_labels
 from implstats.questions.tasks import MixedTask
@@ -41,11 +41,23 @@ def mixed_task(question: MixedQuestion, scored: Scored) -> MixedTask:
         analysis=question.name,
         formula=formula,
         frame=frame,
-        options={"reml": question.reml, "df": question.df, "ci_level": question.ci_level},
+        options=_options(question),
         outcome_label=_label(scored, formula.split("~")[0].strip()),
         persons_repeat="person" in frame and bool(frame["person"].duplicated().any()),
+        marginal_means=tuple(question.marginal_means), contrasts=question.contrasts, adjust=question.adjust,
         entries=tuple(entries),
-    )
+    )  # fmt: skip
+
+
+def _options(question: MixedQuestion) -> dict[str, Any]:
+    """Return the options of the fit; REML is a matter of Gaussian models only."""
+    shared = ("df", "ci_level", "robust", "few_clusters")
+    options: dict[str, Any] = {name: getattr(question, name) for name in shared}
+    if not isinstance(question, Mixed):
+        return options | {"reml": question.reml}
+    own = ("family", "link", "agq", "weights", "offset", "residual")
+    options |= {name: getattr(question, name) for name in own}
+    return options | ({"reml": question.reml} if question.family == "gaussian" else {})
 
 
 def levels_of(question: MixedQuestion, scored: Scored) -> list[str]:

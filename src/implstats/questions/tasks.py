@@ -27,6 +27,10 @@ class MixedTask:
         Unit of the coefficients, in words.
     persons_repeat : bool
         True when some person stands in several rows (waves) of ``frame``.
+    marginal_means : tuple of str
+        Predictors whose estimated marginal means are wanted.
+    contrasts, adjust : str
+        Of these means; ``none`` for none.
     entries : tuple of Entry
         Labels of columns made for this model.
     """
@@ -37,6 +41,9 @@ class MixedTask:
     options: dict[str, Any]
     outcome_label: str = ""
     persons_repeat: bool = False
+    marginal_means: tuple[str, ...] = ()
+    contrasts: str = "none"
+    adjust: str = "holm"
     entries: tuple[Entry, ...] = ()
 
 

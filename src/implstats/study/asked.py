@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from implstats.study.parts import Closed, Name, Slug, WaveValue
 
@@ -27,6 +27,29 @@ class MixedQuestion(Question):
     df: Literal["auto", "kenward-roger", "satterthwaite", "none"] = "auto"
     ci_level: float = Field(0.95, gt=0, lt=1)
     waves: list[WaveValue] | None = Field(None, description="Only these waves; all when left out.")
+    robust: Literal["CR0", "CR1", "CR2", "CR3"] | None = Field(
+        None,
+        description="Cluster-robust standard errors, clustered at the highest level; CR2 for few clusters.",
+    )
+    few_clusters: Literal["refuse", "fit"] = Field(
+        "refuse", description="A random effect of fewer than 5 clusters: refuse it, or fit it with a caution."
+    )
+    marginal_means: list[str] = Field(
+        default_factory=list,
+        description="Predictors whose estimated marginal means are shown, as [wave, arm].",
+    )
+    contrasts: Literal["none", "pairwise", "trt.vs.ctrl", "consec"] = Field(
+        "none", description="Of the marginal means: all pairs, each with the first, each with the one before."
+    )
+    adjust: Literal["holm", "tukey", "bonferroni", "sidak", "mvt", "fdr", "none"] = Field(
+        "holm", description="Adjustment of the contrasts' p-values for their number."
+    )
+
+    @model_validator(mode="after")
+    def _contrasts_have_means(self) -> MixedQuestion:
+        if self.contrasts != "none" and not self.marginal_means:
+            raise ValueError("'contrasts' compares marginal means; name their predictors in 'marginal_means'")
+        return self
 
 
 class NullModel(MixedQuestion):
@@ -75,6 +98,18 @@ class Mixed(MixedQuestion):
     type: Literal["mixed"]
     formula: str = Field(
         min_length=3, description="Such as 'satisfaction ~ time + leadership + (1 | institution/person)'."
+    )
+    family: Literal["gaussian", "binomial", "poisson", "nbinom", "ordinal"] = "gaussian"
+    link: Literal["identity", "logit", "probit", "log"] | None = Field(
+        None, description="The family's usual link when left out."
+    )
+    agq: int = Field(1, ge=1, description="Points of adaptive quadrature; 1 is Laplace's method.")
+    weights: str | None = Field(
+        None, description="Column of prior weights, or of a binomial outcome's trials."
+    )
+    offset: str | None = Field(None, description="Column added to the linear predictor.")
+    residual: str | None = Field(
+        None, description="Residuals over waves, such as 'ar1(wave | person)' or 'un(wave | person)'."
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from implstats.report.book import Book, Question
 from implstats.report.numbers import counted, listed
+from implstats.report.tables.mixed_follow_ups import follow_up_tables
 from implstats.report.tables.spec import (
     Cell,
     TableSpec,
@@ -17,21 +18,32 @@ from implstats.report.tables.spec import (
 )  # fmt: skip
 from implstats.results.rows import Row
 
-FIT_NAMES = {"log_likelihood": "Log-likelihood", "criterion": "Criterion", "aic": "AIC", "bic": "BIC"}
+MODEL_BLOCKS = ("fixed", "random", "residual", "icc", "fit")
+FIT_NAMES = {
+    "log_likelihood": "Log-likelihood",
+    "criterion": "Criterion",
+    "aic": "AIC",
+    "bic": "BIC",
+    "r2_marginal": "R² marginal",
+    "r2_conditional": "R² conditional",
+    "dispersion": "Negative binomial theta",
+}
 DF_NAMES = {
     "kenward-roger": "Kenward-Roger",
     "satterthwaite": "Satterthwaite",
     "between-within": "between-within",
+    "wald-z": "none (Wald z)",
 }
 
 
 def mixed_tables(book: Book, question: Question) -> list[TableSpec]:
     """Return a question's table; a failed fit gives a table that says why and holds no number."""
-    rows = [r for r in book.select(question.name) if r.block in ("fixed", "random", "icc", "fit")]
+    rows = [r for r in book.select(question.name) if r.block in MODEL_BLOCKS]
     if not rows:
         return []
     fixed = [r for r in rows if r.block == "fixed"]
-    columns = headers("Term", "b", "SE", "t", "df", "p", interval_header(rows))
+    statistic = "z" if any(r.df_method == "wald-z" for r in fixed) else "t"
+    columns = headers("Term", "b", "SE", statistic, "df", "p", interval_header(rows))
     if all(r.estimate is None for r in rows):
         body = failed_body(book, question.name)
     else:
@@ -45,7 +57,8 @@ def mixed_tables(book: Book, question: Question) -> list[TableSpec]:
             rows=body,
             note=_note(book, rows),
             source=rows,
-        )
+        ),
+        *follow_up_tables(book, question),
     ]
 
 
@@ -79,6 +92,7 @@ def _random_lines(book: Book, rows: list[Row]) -> list[list[Cell]]:
     d = book.decimals
     random = [r for r in rows if r.block == "random"]
     icc = [r for r in rows if r.block == "icc"]
+    residual = [r for r in rows if r.block == "residual"]
     out: list[list[Cell]] = []
     if random:
         out.append([words("Random effects")])
@@ -86,6 +100,10 @@ def _random_lines(book: Book, rows: list[Row]) -> list[list[Cell]]:
             _estimate_line(random_name(book, r), r, bounded=r.quantity == "correlation", decimals=d)
             for r in random
         ]
+    if residual:
+        out.append([words("Residuals over waves")])
+        out += [_estimate_line(_residual_name(book, r), r, bounded=r.quantity == "rho", decimals=d)
+                for r in residual]  # fmt: skip
     if icc:
         out.append([words("Dependence within clusters")])
         out += [_estimate_line(_icc_name(book, r), r, bounded=True, decimals=d) for r in icc]
@@ -122,6 +140,10 @@ def level_name(book: Book, level: str) -> str:
 def _icc_name(book: Book, row: Row) -> str:
     name = {"icc": "ICC", "group_mean_reliability": "Reliability of cluster means"}
     return f"{level_name(book, row.level)}: {name.get(row.quantity, row.quantity)}"
+
+
+def _residual_name(book: Book, row: Row) -> str:
+    return "Autocorrelation of one wave" if row.quantity == "rho" else f"SD in {book.label('wave', row.term)}"
 
 
 def _fit_lines(book: Book, rows: list[Row]) -> list[list[Cell]]:

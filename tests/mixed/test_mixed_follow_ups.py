@@ -1,0 +1,44 @@
+"""``implstats mixed --also``: every follow-up prints and gives JSON, and a wrong request is told at once."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from implstats.cli.follow_ups import FOLLOW_UPS
+from implstats.cli.mixed import mixed
+from implstats.errors import UsageError
+
+DATA = Path(__file__).parents[1] / "reference" / "mixed" / "data" / "sim3_12inst.csv"
+FORMULA = "y ~ factor(wave) + arm + (1 | inst) + (1 | person)"
+ARGUMENTS = {"means": "wave", "wild": "arm", "permutation": "arm"}
+
+
+def run(*options):
+    return CliRunner().invoke(mixed, [FORMULA, str(DATA), *options])
+
+
+@pytest.mark.parametrize("name", FOLLOW_UPS)
+def test_every_follow_up_answers(name):
+    request = f"{name}={ARGUMENTS[name]}" if name in ARGUMENTS else name
+    outcome = run("--also", request, "--draws", "99", "--json")
+    assert outcome.exit_code == 0, outcome.exception
+    found = json.loads(outcome.stdout)["also"]
+    assert {item["name"] for item in found} == {name}
+    assert all(item["rows"] for item in found)
+
+
+def test_tables_stand_below_the_fit():
+    text = run("--also", "f-tests", "--also", "means=wave", "--contrasts", "consec").stdout
+    assert text.index("Fixed effects") < text.index("F tests of the terms") < text.index("marginal means")
+
+
+def test_a_wrong_request_is_told_before_the_data_are_read():
+    outcome = CliRunner().invoke(mixed, [FORMULA, "nosuch.csv", "--also", "f-test", "--also", "means"])
+    assert isinstance(outcome.exception, UsageError)
+    text = str(outcome.exception)
+    assert "did you mean 'f-tests'?" in text
+    assert "--also means=FACTORS" in text
