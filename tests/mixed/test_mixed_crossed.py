@@ -206,7 +206,8 @@ def test_sums_are_additive_and_sparse_equals_dense(monkeypatch: pytest.MonkeyPat
     whole, halves = of(slice(None)), of(slice(70)) + of(slice(70, None))
     problem = set_up_crossed(built, scaled, reml=True)[1]
     theta = np.full(6, 0.5)
-    monkeypatch.setattr("implstats.mixed.gaussian.crossed_sums.DENSE", 0)
+    monkeypatch.setattr("implstats.mixed.gaussian.crossed_sums.SMALL", 0)
+    monkeypatch.setattr("implstats.mixed.gaussian.crossed_sums.FULL", 1.0)
     sparse = of(slice(None))
     assert not isinstance(sparse.E, np.ndarray)
     values = []

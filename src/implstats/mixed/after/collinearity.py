@@ -93,7 +93,7 @@ def collinearity(result: MixedResult) -> Collinearity:
     >>> g, x = np.repeat(np.arange(10), 10), rng.normal(size=100)
     >>> frame = pd.DataFrame({"g": g, "x": x, "z": x + rng.normal(size=100), "y": rng.normal(size=100)})
     >>> collinearity(mixed.fit("y ~ x + z + (1 | g)", frame)).gvif.round(1).tolist()
-    [2.0, 2.0]
+    [1.7, 1.7]
     """
     model = fitted_model(result)
     design, kept, at = model.design, list(model.scaled.kept), model.optimum.search.at

@@ -117,7 +117,7 @@ def normal_scores(values: np.ndarray) -> np.ndarray:
     """Return the normal score of each value, (n,); ties get scores in the order of their places.
 
     >>> [round(float(v), 3) for v in normal_scores(np.array([3.0, 1.0, 2.0]))]
-    [0.819, -0.819, 0.0]
+    [0.869, -0.869, 0.0]
     """
     n = len(values)
     a = 0.375 if n <= 10 else 0.5

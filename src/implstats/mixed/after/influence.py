@@ -240,7 +240,8 @@ def _checks(cluster: str, cooks: np.ndarray, gone: np.ndarray) -> tuple[Check, .
     words = f"{large} have" if large else "none has"
     checks = [
         Check(
-            name="influence", status="info" if large else "ok", message=f"Of {len(cooks)} clusters of '{cluster}', {words} a "
+            name="influence", status="info" if large else "ok",
+            message=f"Of {len(cooks)} clusters of '{cluster}', {words} a "
             f"Cook's distance above {LARGE:g} / {len(cooks)}; compare the estimates without such a cluster.",
         )
     ]  # fmt: skip

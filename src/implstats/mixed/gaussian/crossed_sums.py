@@ -24,7 +24,8 @@ from implstats.mixed.gaussian.covariance import CovarianceShape
 if TYPE_CHECKING:
     from scipy import sparse
 
-DENSE = 2_000_000  # numbers of E up to which a dense matrix is quicker than a sparse one
+SMALL = 50_000  # numbers of E up to which a dense matrix is quicker than a sparse one
+FULL = 0.2  # share of E that is not zero beyond which it is, too
 MOST_BYTES = 2_000_000_000  # of the dense matrices that one evaluation of the criterion holds
 
 
@@ -73,13 +74,21 @@ class CrossedSums:
     def __add__(self, other: CrossedSums) -> CrossedSums:
         """Return the sums over both sets of rows; cluster numbers must mean the same in both."""
         return replace(
-            self, ZZ=self.ZZ + other.ZZ, E=self.E + other.E, M=self.M + other.M, n=self.n + other.n
+            self,
+            ZZ=self.ZZ + other.ZZ,
+            E=_combined(self.E, other.E, 1.0),
+            M=self.M + other.M,
+            n=self.n + other.n,
         )
 
     def __sub__(self, other: CrossedSums) -> CrossedSums:
         """Return the sums without some of the rows."""
         return replace(
-            self, ZZ=self.ZZ - other.ZZ, E=self.E - other.E, M=self.M - other.M, n=self.n - other.n
+            self,
+            ZZ=self.ZZ - other.ZZ,
+            E=_combined(self.E, other.E, -1.0),
+            M=self.M - other.M,
+            n=self.n - other.n,
         )
 
 
@@ -110,9 +119,25 @@ def reduce_crossed(
                 for a in range(q) for b in range(q)]  # fmt: skip
     return CrossedSums(
         ZZ=np.stack(products, axis=1).reshape(sizes[0], q, q),
-        E=E.toarray() if E.shape[0] * E.shape[1] <= DENSE else E,
+        E=E.toarray() if _dense(E) else E,
         M=(W.T @ W).toarray(), sizes=tuple(sizes), effects=tuple(z.shape[1] for z in Z), n=len(y),
     )  # fmt: skip
+
+
+def _combined(
+    E: np.ndarray | sparse.csr_array, other: np.ndarray | sparse.csr_array, sign: float
+) -> np.ndarray | sparse.csr_array:
+    """Return E + sign * other in E's own storage."""
+    if isinstance(E, np.ndarray):
+        return E + sign * (other if isinstance(other, np.ndarray) else other.toarray())
+    from scipy import sparse
+
+    return E + sign * sparse.csr_array(other)
+
+
+def _dense(E: sparse.csr_array) -> bool:
+    size = E.shape[0] * E.shape[1]
+    return bool(size <= SMALL or E.nnz > FULL * size)
 
 
 def _spread(z: np.ndarray, codes: np.ndarray, size: int) -> sparse.csr_array:
