@@ -286,6 +286,24 @@ def test_a_residual_variance_of_zero_is_said_and_has_no_interval() -> None:
     assert "boundary" not in said
 
 
+def test_a_likelihood_without_maximum_is_a_failed_fit() -> None:
+    """Two persons have all four waves: un can give them a linear combination of waves with no variance."""
+    full = make(3, lost=0.0, institutions=6, persons=5)
+    small = full[(full["person"] < 2) | (full["person"] % 4 == full["wave"].map({0: 0, 1: 1, 2: 2, 4: 3}))]
+    failed = mixed.fit("y ~ 1", small, residual="un(wave | person)", df="none")
+    assert failed.verdict == "failed"
+    assert failed.residual is None
+    assert "2 of 30 persons have all 4 waves" in failed.reason
+
+
+def test_waves_far_apart_do_not_hold_the_search_at_zero() -> None:
+    """With distances of three and more all derivatives vanish at rho = 0, the plain start."""
+    frame = make(4, waves=(0, 3, 7), rho=0.8, institutions=10, persons=10)
+    result = mixed.fit("y ~ wave + x", frame, residual="ar1(wave | person)")
+    assert result.residual.rho > 0.5
+    assert result.residual.rho_low > 0.0
+
+
 @pytest.mark.parametrize("kind", ["ident", "ar1", "ar1ident", "un"])
 def test_parameters_and_their_derivatives(kind: str) -> None:
     structure = Structure(kind=kind, waves=(1, 2, 3, 5))

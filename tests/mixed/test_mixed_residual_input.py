@@ -17,7 +17,7 @@ def frame() -> pd.DataFrame:
     wave, person = np.tile(np.arange(3), 40), np.repeat(np.arange(40), 3)
     return pd.DataFrame(
         {"y": rng.normal(size=120) + rng.normal(size=40)[person], "x": rng.normal(size=120), "wave": wave,
-         "person": person, "inst": person // 5, "local": person % 5, "half": wave / 2.0,
+         "person": person, "inst": person // 5, "local": person % 5, "half": wave / 2.0, "twice": 2 * wave,
          "label": np.array(["a", "b", "c"])[wave], "row": np.arange(120), "cross": np.arange(120) % 7,
          "daily": np.arange(120), "one": 1,
          "seat": np.arange(120) % 15, "week": np.arange(120) // 7}
@@ -58,6 +58,7 @@ def test_texts_that_mean_no_structure(text: object, words: str) -> None:
         ("y ~ x + (1 | inst)", "ident(week | cross)", ModelError, "crossed with 'inst'"),
         ("y ~ x", "un(daily | one)", NotSupportedError, "at most 12"),
         ("y ~ x", "ar1(daily | one)", NotSupportedError, "at most 40"),
+        ("y ~ x", "ar1(twice | person)", DataError, "multiple of 2 apart.*Divide"),
         ("y ~ x", "ar1(one | row)", ModelError, "one wave"),
         ("y ~ x", "ident(one | row)", UsageError, "no random term"),
         ("y ~ x", "ar1(wave | row)", ModelError, "more than one wave"),

@@ -79,9 +79,7 @@ def _parameters(theirs: dict[str, Any], problem: Any, design: Any, scaled: Any) 
         place = np.argsort(np.argsort(structure.waves))
         C = ordered[np.ix_(place, place)]
         L = np.linalg.cholesky(C * np.outer(sd, sd)) / sd[0]
-        rows, cols = structure.triangle.levels[0].entries
-        entries = np.where(rows == cols, np.log(np.where(rows == cols, L[rows, cols], 1.0)), L[rows, cols])
-        theta[shape.residual] = entries[1:]
+        theta[shape.residual] = (L - np.eye(len(sd)))[structure.triangle.levels[0].entries][1:]
     else:
         own = [] if structure.kind == "ar1" else list(np.log(sd[1:] / sd[0]))
         own += [] if structure.kind == "ident" else [np.arctanh(theirs["cor_coef"][0])]

@@ -203,6 +203,19 @@ def _refuse_unseen_pairs(person: Clusters, waves: Waves, term: ResidualTerm) -> 
             f"No '{person.name}' has more than one wave, so {term.text} has no correlation to estimate. Use "
             f"ident({term.wave} | {':'.join(term.person)}), or drop residual."
         )
+    if term.kind != "un":
+        _refuse_even_distances(together, waves, term)
+
+
+def _refuse_even_distances(together: np.ndarray, waves: Waves, term: ResidualTerm) -> None:
+    at = np.array(waves.numbers)
+    distances = np.abs(at[:, None] - at[None, :])[together > 0.0]
+    step = int(np.gcd.reduce(distances))
+    if step > 0 and step % 2 == 0:
+        raise DataError(
+            f"The waves of '{term.wave}' that persons have in common all lie a multiple of {step} apart, so "
+            f"the sign of the correlation one wave apart cannot be known. Divide the wave numbers by {step}."
+        )
 
 
 def refuse_unidentified(

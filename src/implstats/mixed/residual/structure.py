@@ -8,10 +8,11 @@ SD ratios to that wave:
     ident      R = diag(d)                psi = d_2 .. d_W                      theta = log(d) / 2
     ar1        R_ab = rho^D_ab            psi = rho                             theta = atanh(rho)
     ar1ident   R_ab = s_a s_b rho^D_ab    psi = (s_2 .. s_W, rho)               theta = (log s, atanh rho)
-    un         R free but R_11 = 1        psi = lower triangle but R_11         theta = log-Cholesky factor
+    un         R free but R_11 = 1        psi = lower triangle but R_11         theta = Cholesky factor - I
 
-theta has no bounds: every theta is a positive definite R. In un, R = LL' with L_11 = 1, theta holds the
-lower triangle of L column by column without L_11, with logarithms on the diagonal.
+theta has no bounds: every theta is a covariance matrix. In un, R = LL' with L_11 = 1, and theta holds the
+lower triangle of L - I column by column without L_11; so theta = 0 is always R = I. The criterion is even in
+each column of L, so a singular R is an ordinary stationary point.
 References: Pinheiro & Bates (2000), sections 5.2 and 5.3; Pinheiro & Bates (1996), Stat. Comput. 6, 289-296;
 Jennrich & Schluchter (1986), Biometrics 42, 805-820.
 """
@@ -72,6 +73,12 @@ class Structure:
         """Lower triangle of a (W, W) matrix, column by column."""
         return CovarianceShape(levels=(LevelShape(q=self.width, blocks=(tuple(range(self.width)),)),))
 
+    @cached_property
+    def _identity(self) -> np.ndarray:
+        """Entries of ``triangle`` of the identity matrix."""
+        rows, cols = self.triangle.levels[0].entries
+        return (rows == cols).astype(float)
+
     def psi(self, theta: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Return psi (S,) with first (S, S) and second derivatives (S, S, S) in theta; psi's index first."""
         if self.kind == "un":
@@ -91,19 +98,9 @@ class Structure:
         return value, np.diag(first), curved
 
     def _cholesky(self, theta: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        shape = self.triangle
-        rows, cols = shape.levels[0].entries
-        diagonal = (rows == cols)[1:]
-        free = np.where(diagonal, np.exp(np.where(diagonal, theta, 0.0)), theta)
-        entries = np.append(1.0, free)
-        bend = shape.curvature[1:, 1:, 1:]
-        inner = np.where(diagonal, free, 1.0)
-        slope = shape.jacobian(entries)[1:, 1:]
-        value = 0.5 * shape.jacobian(entries) @ entries
-        second = bend * np.outer(inner, inner)
-        at = np.flatnonzero(diagonal)
-        second[:, at, at] += slope[:, at] * free[at]
-        return value[1:], slope * inner, second
+        shape, entries = self.triangle, self._identity + np.append(0.0, theta)
+        slope = shape.jacobian(entries)
+        return 0.5 * (slope @ entries)[1:], slope[1:, 1:], shape.curvature[1:, 1:, 1:]
 
     def matrix(self, psi: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Return R (W, W) with first (S, W, W) and second derivatives (S, S, W, W) in psi."""
@@ -125,11 +122,9 @@ class Structure:
         theta = np.zeros(self.size)
         if self.kind in ("ar1", "ar1ident"):
             theta[-1] = np.arctanh(rho)
-        elif self.kind == "un" and rho:
+        elif self.kind == "un":
             factor = np.linalg.cholesky(rho**self.distance)
-            rows, cols = self.triangle.levels[0].entries
-            entries = factor[rows, cols]
-            theta = np.where(rows == cols, np.log(np.abs(np.where(rows == cols, entries, 1.0))), entries)[1:]
+            theta = (factor[self.triangle.levels[0].entries] - self._identity)[1:]
         return theta
 
 
