@@ -192,3 +192,38 @@ def test_bad_requests_are_refused(design: Callable[..., pd.DataFrame]) -> None:
     with pytest.raises(ModelError, match="needs a fit that succeeded"):
         mixed.profile(replace(result, model=None, verdict="failed"))
     assert list(mixed.profile(result, ["sigma"]).frame["name"]) == ["sigma"]
+
+
+def test_prior_weights_by_brute_force_with_the_full_covariance() -> None:
+    """Residual SD and a coefficient with prior weights, random intercepts."""
+    frame = pd.read_csv(FOLDER / "data" / "sleepstudy_weights.csv").iloc[:60]  # six persons: quick enough
+    fitted = mixed.fit("Reaction ~ Days + (1 | Subject)", frame, weights="w", reml=False)
+    assert fitted.model is not None
+    design = fitted.model.design
+    codes = design.levels[0].clusters.codes
+    same = (codes[:, None] == codes[None, :]) * 1.0
+    n = len(design.y)
+
+    def criterion(s2: float, ratio: float, X: np.ndarray, y: np.ndarray) -> float:
+        L = np.linalg.cholesky(np.diag(1 / design.weights) + ratio * same)
+        white = np.linalg.qr(np.linalg.solve(L, np.column_stack([X, y])), mode="r")
+        return float(2 * np.sum(np.log(np.diag(L))) + n * np.log(2 * np.pi * s2) + white[-1, -1] ** 2 / s2)
+
+    def at_sigma(s: float) -> float:
+        return minimize_scalar(
+            lambda log_ratio: criterion(s**2, np.exp(log_ratio), design.X, design.y), bracket=(-1.0, 1.0)
+        ).fun
+
+    def at_slope(b: float) -> float:
+        def profiled(log_ratio: float) -> float:
+            X, y = design.X[:, :1], design.y - b * design.X[:, 1]
+            L = np.linalg.cholesky(np.diag(1 / design.weights) + np.exp(log_ratio) * same)
+            white = np.linalg.qr(np.linalg.solve(L, np.column_stack([X, y])), mode="r")
+            return criterion(white[-1, -1] ** 2 / n, np.exp(log_ratio), X, y)
+
+        return minimize_scalar(profiled, bracket=(-1.0, 1.0)).fun
+
+    ours = {interval.name: interval for interval in mixed.profile(fitted, ["sigma", "Days"]).intervals}
+    for name, height in (("sigma", at_sigma), ("Days", at_slope)):
+        for bound in (ours[name].conf_low, ours[name].conf_high):
+            assert height(bound) - fitted.criterion == pytest.approx(CUT, abs=HEIGHT)
