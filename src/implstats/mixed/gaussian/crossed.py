@@ -37,7 +37,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.linalg import lu_factor, lu_solve
 
 from implstats.mixed.design.build import Design
 from implstats.mixed.design.standardise import Standardised
@@ -187,6 +186,8 @@ def _stacked(
     sums: CrossedSums, shape: CovarianceShape, G: list[np.ndarray], S: np.ndarray, B: np.ndarray
 ) -> Stacked:
     """Return the dense solution of the levels but the first."""
+    from scipy.linalg import lu_factor, lu_solve  # only crossed levels pay for this import
+
     inner = _times(sums, G[1:], S)
     inner[np.diag_indices_from(inner)] += 1.0
     # A criterion that does not exist here is told by a value that is not finite, not by an error.
