@@ -23,7 +23,7 @@ def fit(
     offset: str | None = None, robust: str | None = None, residual: str | None = None,
     ci_level: float = 0.95, few_clusters: str = "refuse", second_opinion: bool = False,
 ) -> MixedResult:  # fmt: skip
-    """Fit a linear, generalised or ordinal mixed model with nested random effects.
+    """Fit a linear, generalised or ordinal mixed model; crossed random effects in Gaussian models only.
 
     Parameters
     ----------
@@ -58,7 +58,7 @@ def fit(
         Column of prior weights: the residual variance of row i is s2 / w_i. With ``binomial`` the trials.
     ci_level : float
     few_clusters : {"refuse", "fit"}
-        What to do with a Gaussian model whose random effect has fewer than 5 clusters; ``"fit"`` fits it with
+        What to do with a model whose random effect has fewer than 5 clusters; ``"fit"`` fits it with
         a caution.
     second_opinion : bool
         Compare with statsmodels, or with another start where statsmodels has no such model.
@@ -109,7 +109,8 @@ def fit(
 
         return fit_generalised(
             with_offset(read_formula(formula), offset), data, family=family, link=link, agq=agq,
-            weights=weights, df=df, ci_level=ci_level, second_opinion=second_opinion,
+            weights=weights, df=df, ci_level=ci_level, few_clusters=few_clusters,
+            second_opinion=second_opinion,
         )  # fmt: skip
     reml = reml is not False
     if residual is not None:
