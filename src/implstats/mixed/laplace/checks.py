@@ -78,12 +78,15 @@ def integration_check(problem: Problem, optimum: Optimum, covariance: np.ndarray
     apart = 0.5 * (optimum.search.at.value - at.value)
     move = np.abs(0.5 * covariance @ at.gradient)
     errors = np.sqrt(np.diag(covariance))
-    largest = float(np.max(move[optimum.free] / errors[optimum.free]))
+    share = np.divide(move, errors, out=np.zeros_like(move), where=optimum.free)
+    end = problem.p + problem.n_extra
+    largest, variance = float(share[:end].max()), float(share[end:].max())
     numbers = (
         f"against {FINE} points the log-likelihood differs by {apart:.2g}, and a step towards its optimum "
-        f"moves an estimate by at most {largest:.2g} standard errors"
+        f"moves a coefficient by at most {largest:.2g} and a standard deviation by {variance:.2g} of its "
+        "standard errors"
     )
-    if largest <= NOTABLE:
+    if max(largest, variance) <= NOTABLE:
         return Check(
             name="integration",
             status="ok",

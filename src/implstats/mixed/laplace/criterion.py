@@ -30,7 +30,7 @@ from typing import Protocol
 import numpy as np
 
 from implstats.mixed.gaussian.covariance import CovarianceShape
-from implstats.mixed.laplace.eliminate import outer_map, path_inverse, solve
+from implstats.mixed.laplace.eliminate import path_inverse, solve
 from implstats.mixed.laplace.families import Family
 from implstats.mixed.laplace.modes import Mode, find_mode, predict
 from implstats.mixed.laplace.nested import Nested
@@ -191,7 +191,7 @@ def _evaluate(
         return None
     inverse = path_inverse(mode.factor, nested)
     flat = inverse.reshape(nested.Q**2, -1)
-    spread = outer_map(F, nested).T @ flat
+    spread = mode.outer.T @ flat
     if rule is not None:
         spread = spread * rule.kappa
     variance = _by_row(spread, nested)
@@ -231,6 +231,8 @@ def _determinant_slope(S: np.ndarray, inverse: np.ndarray, F: np.ndarray, nested
     """Return the sum over clusters of S F H^-1, (B, Q): half the derivative of log|H| in F."""
     a, b = nested.pairs
     mixed = (S @ inverse.T).reshape(len(a), nested.Q, nested.Q)
+    if len(a) == 1:
+        return F @ mixed[0]
     out = np.zeros(F.shape)
     np.add.at(out, a, np.einsum("pk,pkl->pl", F[b], mixed))
     off = a != b

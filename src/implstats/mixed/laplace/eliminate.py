@@ -43,16 +43,17 @@ class Factor:
         return total
 
 
-def factorise(S: np.ndarray, F: np.ndarray, nested: Nested) -> Factor:
-    """Return the factor of H from the clusters' sums S (pairs, n_1) of w U_a U_b."""
+def factorise(S: np.ndarray, outer: np.ndarray, nested: Nested) -> Factor:
+    """Return the factor of H from the clusters' sums S (pairs, n_1) of w U_a U_b and `outer_map`'s matrix."""
     Q = nested.Q
-    M = (outer_map(F, nested) @ S).reshape(Q, Q, -1)
+    M = (outer @ S).reshape(Q, Q, -1)
     pivots, multipliers = [], []
     for level, columns in enumerate(nested.columns):
         q = columns.stop - columns.start
         if level:
             M = np.add.reduceat(M, nested.child_starts[level - 1], axis=-1)
-        M[np.arange(q), np.arange(q)] += 1.0
+        for k in range(q):
+            M[k, k] += 1.0
         d, L = [], []
         for _ in range(q):
             pivot = M[0, 0]

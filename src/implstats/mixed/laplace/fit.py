@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 
 from implstats.mixed.checks import boundary_check, data_checks
+from implstats.mixed.design.bearable import refuse_unbearable
 from implstats.mixed.design.formula import Formula
 from implstats.mixed.gaussian.records import counts, failed
 from implstats.mixed.laplace.boundary import Optimum, find_optimum
@@ -38,11 +39,14 @@ if TYPE_CHECKING:
 
 def fit_generalised(
     read: Formula, data: pd.DataFrame, *, family: str, link: str | None, agq: int, weights: str | None,
-    df: str, ci_level: float, second_opinion: bool,
+    df: str, ci_level: float, few_clusters: str, second_opinion: bool,
 ) -> MixedResult:  # fmt: skip
     """Return the fit of a generalised or ordinal model; options as in :func:`implstats.mixed.fit`."""
     link = link or LINKS[family][0]
     task = set_up(read, data, family=family, link=link, agq=agq, weights=weights)
+    # What the clusters can bear, but for the residual variance, which these families do not have.
+    any_outcome = np.arange(len(task.y), dtype=float)
+    refuse_unbearable(replace(task.design, y=any_outcome), text=read.text, few_clusters=few_clusters)
     optimum = find_optimum(task.problem, task.plain)
     poisson = None
     if family == "nbinom":
@@ -54,7 +58,9 @@ def fit_generalised(
         checks.append(identified_check(covariance))
     if optimum is None or covariance is None:
         nothing = failed(read.text, task.design, task.scaled, reml=False, ci_level=ci_level, checks=checks)
-        return replace(nothing, family=family, link=link, agq=agq)
+        terms = _back(task, family)[0]
+        fixed = tuple(replace(nothing.fixed[0], term=term) for term in terms) if nothing.fixed else ()
+        return replace(nothing, family=family, link=link, agq=agq, terms=terms, fixed=fixed)
     checks.insert(1, boundary_check(cast(Any, optimum), task.design, task.scaled))
     checks.append(integration_check(task.problem, optimum, covariance))
     checks += [] if family != "nbinom" else [dispersion_check(poisson)]

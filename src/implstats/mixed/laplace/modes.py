@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from implstats.mixed.laplace.eliminate import Factor, factorise, solve
+from implstats.mixed.laplace.eliminate import Factor, factorise, outer_map, solve
 from implstats.mixed.laplace.families import Family, Rows
 from implstats.mixed.laplace.nested import Nested
 
@@ -27,7 +27,7 @@ HALVINGS = 30
 @dataclass(frozen=True, slots=True)
 class Mode:
     """The mode v by level (q_l, n_l) and along paths (Q, n_1), the linear predictor, the rows' derivatives,
-    the clusters' sums of w U U (pairs, n_1) and the factor of the Hessian there."""
+    the clusters' sums of w U U (pairs, n_1), the factor of the Hessian there, and `outer_map` of F."""
 
     v: list[np.ndarray]
     path: np.ndarray
@@ -35,6 +35,7 @@ class Mode:
     rows: Rows
     S: np.ndarray
     factor: Factor
+    outer: np.ndarray
 
 
 def find_mode(
@@ -50,27 +51,27 @@ def find_mode(
     F : ndarray, (B, Q)
     start : sequence of ndarray, (q_l, n_l)
     """
-    v = list(start)
+    v, outer = list(start), outer_map(F, nested)
     path, eta, rows = _at(family, nested, fixed, extra, F, v)
     if not np.isfinite(rows.value.sum()):
         v = [np.zeros_like(x) for x in v]
         path, eta, rows = _at(family, nested, fixed, extra, F, v)
     for _ in range(LIMIT):
         S = nested.sums(rows.weight * nested.products)
-        factor = factorise(S, F, nested)
+        factor = factorise(S, outer, nested)
         step = solve(factor, F.T @ nested.sums(rows.score * nested.U), [-x for x in v], nested)
         step_path = nested.path(step)
         largest = max(float(np.abs(step_path).max()), float(np.abs(F @ step_path).max()))
         if not np.isfinite(largest):
             return None
         if largest < SMALL * SMALL:
-            return Mode(v, path, eta, rows, S, factor)
+            return Mode(v, path, eta, rows, S, factor, outer)
         height = None if largest < SAFE else _heights(nested, rows, v)
         trial = [x + s for x, s in zip(v, step, strict=True)]
         path, eta, rows = _at(family, nested, fixed, extra, F, trial)
         if largest < SMALL:
             S = nested.sums(rows.weight * nested.products)
-            return Mode(trial, path, eta, rows, S, factorise(S, F, nested))
+            return Mode(trial, path, eta, rows, S, factorise(S, outer, nested), outer)
         if height is not None:
             found = _heights(nested, rows, trial)
             if not np.all(found <= height + 1e-12 * np.abs(height)):
