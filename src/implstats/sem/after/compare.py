@@ -5,9 +5,10 @@ X0, d0 belong to the more restricted model, X1, d1 to the other; m = d0 - d1, c 
     chisq                 X0 - X1 against chi-square with m degrees of freedom, under ML only
     satorra.bentler.2001  (X0 - X1) / c_d,   c_d = (d0 c0 - d1 c1) / m, which may come out negative
     satorra.bentler.2010  the same with c1 taken at the restricted estimate, so that c_d is positive
-    satorra.2000          c_d = tr[P A'(A P A')^- A P J] / m,   P the inverse information and J the scores'
-                          covariance of the free model, A the restrictions in its parameters, from the
-                          derivatives of both models' moments
+    satorra.2000          a (X0 - X1) + b with the mean and variance of chi-square, as lavaan has it:
+                          a = sqrt(m / tr(U U)), b = m - a tr(U), U = P A'(A P A')^- A P J, P the inverse
+                          information and J the scores' covariance of the free model, A the restrictions in
+                          its parameters, from the derivatives of both models' moments
 
 Two models are nested if the free one reproduces the moments that the restricted one implies (Bentler &
 Satorra 2010); the free model is fitted to these moments, and what is left is compared with zero.
@@ -52,8 +53,8 @@ class Difference:
     chisq, p_value : float or None
         ``None`` with a ``reason`` where the test does not exist.
     df : int
-    scale : float or None
-        c_d of a scaled test.
+    scale, shift : float or None
+        c_d of a scaled test; 1/a and b of ``satorra.2000``.
     cfi, rmsea, srmr, aic, bic : float or None
         Restricted less free; of the robust indices where both fits have them. A CFI that falls and an RMSEA
         or SRMR that rises speak for the free model.
@@ -65,6 +66,7 @@ class Difference:
     df: int
     p_value: float | None
     scale: float | None
+    shift: float | None
     cfi: float | None
     rmsea: float | None
     srmr: float | None
@@ -104,8 +106,8 @@ def compare(a: SemResult, b: SemResult, *, method: str | None = None) -> Differe
         raise ModelError(
             "Two fits are compared, but one of them failed and has no estimate. Look at its reason first."
         )
-    chosen = method_of(method, free.estimator, free.fitted.sample.full_information)
     refuse_other_data(free.fitted, restricted.fitted)
+    chosen = method_of(method, free.estimator, free.fitted.sample.full_information)
     if free.fitted.df == restricted.fitted.df:
         raise ModelError(
             f"Both models have {free.fitted.df} degrees of freedom, so neither is nested in the other. "
@@ -160,10 +162,14 @@ def difference(
         raise AssertionError("failed fits are not compared")
     m = zero.df - one.df
     raw = float(restricted.fit["chisq"] or 0.0) - float(free.fit["chisq"] or 0.0)
-    scale = _scale(one, zero, free, restricted, method, at) if method != "chisq" else 1.0
+    scale, shift = 1.0, None
+    if method == "satorra.2000":
+        scale, shift = _moments_2000(one, zero, m)
+    elif method != "chisq":
+        scale = _scale(one, zero, free, restricted, method, at)
     chisq, reason = None, ""
     if scale > 0:
-        chisq = max(raw / scale, 0.0)
+        chisq = max(raw / scale + (shift or 0.0), 0.0)
     else:
         reason = (
             f"The scaling factor of the difference is {scale:.3g}, not positive, so the test of 2001 does "
@@ -175,6 +181,7 @@ def difference(
         df=m,
         p_value=None if chisq is None else upper_tail(chisq, m),
         scale=None if method == "chisq" else scale,
+        shift=shift,
         **_changes(free, restricted),
         reason=reason,
     )
@@ -195,8 +202,6 @@ def _scale(
     one: Estimated, zero: Estimated, free: SemResult, restricted: SemResult, method: Method, at: Array | None
 ) -> float:
     m = zero.df - one.df
-    if method == "satorra.2000":
-        return _trace_2000(one, zero) / m
     c0 = float(restricted.fit["chisq.scaling.factor"] or 0.0)
     c1 = 0.0
     if one.df and method == "satorra.bentler.2001":
@@ -255,7 +260,8 @@ def _derivatives(fitted: Estimated, order: list[int]) -> Array:
     return delta if fitted.tangent is None else delta @ fitted.tangent
 
 
-def _trace_2000(one: Estimated, zero: Estimated) -> float:
+def _moments_2000(one: Estimated, zero: Estimated, m: int) -> tuple[float, float]:
+    """1/a and b of the scaled and shifted test."""
     information = one.information if one.options.estimator == "MLM" else one.observed
     K = np.eye(len(information)) if one.tangent is None else one.tangent
     P = np.linalg.inv(K.T @ information @ K)
@@ -266,4 +272,6 @@ def _trace_2000(one: Estimated, zero: Estimated) -> float:
     A = left[:, rank:].T
     J = K.T @ score_products(one.structures, fitted_groups(one), "MLM") @ K / one.sample.n
     PA = P @ A.T
-    return float(np.trace(np.linalg.solve(A @ PA, PA.T @ J @ PA)))
+    U = np.linalg.solve(A @ PA, PA.T @ J @ PA)
+    scale = float(np.sqrt((U * U.T).sum() / m))
+    return scale, m - float(np.trace(U)) / scale

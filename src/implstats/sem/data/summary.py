@@ -1,8 +1,8 @@
 """A sample known by its covariances alone, as a published table gives them.
 
 A table holds covariances with divisor n - 1; the likelihood takes S = cov (n - 1) / n. A correlation matrix
-is read as if all standard deviations were one: estimates are then standardised values, but their standard errors
-and tests are those of covariances and right only for models that do not change with the scale of the
+is read as if all standard deviations were one: estimates are then standardised values, but their standard
+errors and tests are those of covariances and right only for models that do not change with the scale of the
 variables (Cudeck 1989).
 """
 
@@ -81,7 +81,8 @@ def summary_sample(
     if inverted is None or np.linalg.eigvalsh(S / np.outer(sd, sd))[0] < SINGULAR:
         raise DataError(
             "The covariance matrix is not positive definite, so it does not come from complete answers of "
-            f"one sample (rounding, pairwise deletion or a misprint may do this). {dependence_message(S, names)}"
+            "one sample (rounding, pairwise deletion or a misprint may do this). "
+            + dependence_message(S, names)
         )
     return Sample(
         moments=SampleMoments(cov=S, mean=center, n=size, log_det=inverted[1]),
