@@ -28,6 +28,7 @@ FEW = 5  # clusters below which a variance between them is hardly more than a gu
 FEW_DF = 3  # degrees of freedom between clusters below which tests of cluster-level predictors are weak
 FEW_CLUSTERS = ("refuse", "fit")
 SAME = 1e-10  # spread within a cluster, as a share of the column's size, that is rounding
+LOOKED_AT = 2000  # rows
 INTERCEPT = "(Intercept)"
 
 
@@ -104,10 +105,12 @@ def _few(clusters: Clusters) -> str:
 
 
 def _df_between(design: Design, level: RandomPart) -> int:
-    """Return m - r of a level; m where it has no random intercept."""
+    """Return m - r of a level, or a lower bound that is enough; m where it has no random intercept."""
     clusters = level.clusters
     if INTERCEPT not in level.names:
         return clusters.size
+    if clusters.size - design.X.shape[1] >= FEW_DF:
+        return clusters.size - design.X.shape[1]
     between = constant_within(design.X, clusters)
     means = design.X[clusters.first][:, between]
     size = np.sqrt(np.sum(means**2, axis=0))
@@ -164,8 +167,13 @@ def constant_within(columns: np.ndarray, clusters: Clusters) -> np.ndarray:
     >>> constant_within(np.column_stack([rows, rows // 2]), g).tolist()
     [False, True]
     """
-    spread = np.abs(columns - columns[clusters.first][clusters.codes]).max(axis=0)
-    return spread <= SAME * np.maximum(np.ptp(columns, axis=0), np.abs(columns).max(axis=0))
+    found = np.ones(columns.shape[1], dtype=bool)
+    # Where a column varies inside a cluster, the first rows mostly show it, and the rest need not be read.
+    for rows in (slice(LOOKED_AT), slice(None)) if len(columns) > LOOKED_AT else (slice(None),):
+        for k in np.flatnonzero(found):
+            x, first = columns[rows, k], columns[clusters.first[clusters.codes[rows]], k]
+            found[k] = np.abs(x - first).max() <= SAME * max(np.abs(x).max(), np.abs(first).max())
+    return found
 
 
 def require_independent_top(design: Design, robust: str) -> None:
