@@ -168,6 +168,8 @@ def _used_names(formula: Formula, factors: list[str], weights: str | None) -> li
 def _require_columns(formula: Formula, frame: pd.DataFrame, used: list[str]) -> None:
     if len(frame) == 0:
         raise DataError("The data have no rows.")
+    if frame.columns.is_unique and all(name in frame.columns for name in used):
+        return
     known = [str(c) for c in frame.columns]
     problems = [
         f"'{name}' is not a column of the data{did_you_mean(name, known)}"
