@@ -131,8 +131,9 @@ def _saturated(design: Design, level: RandomPart) -> str:
 
 def slopes_constant_within(level: RandomPart) -> list[str]:
     """Return the random effects, intercept excepted, that have one value in each cluster."""
-    same = constant_within(level.Z, level.clusters)
-    return [name for name, yes in zip(level.names, same, strict=True) if yes and name != INTERCEPT]
+    slopes = [k for k, name in enumerate(level.names) if name != INTERCEPT]
+    same = constant_within(level.Z[:, slopes], level.clusters)
+    return [level.names[k] for k, yes in zip(slopes, same, strict=True) if yes]
 
 
 def _constant_slope(level: RandomPart, name: str) -> str:
