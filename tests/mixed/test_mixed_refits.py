@@ -243,3 +243,40 @@ def test_rows_left_out_of_the_fit_are_left_out_of_the_responses(
     np.testing.assert_array_equal(whole.criterion, part.criterion)
     fresh = mixed.fit(MODELS[2], frame.assign(y=Y[:, 0]))
     assert whole.criterion[0] == pytest.approx(fresh.criterion, abs=CRITERION)
+
+
+SWEEP = (
+    "y ~ wave * arm + x + (1 | person)",
+    "y ~ wave + x + (1 + wave | person)",
+    "y ~ wave * arm + x + (1 | inst) + (1 | person)",
+    "y ~ wave + x + (1 + wave | inst) + (1 | person)",
+    "y ~ wave + x + (1 + wave | inst) + (1 + wave | person)",
+    "y ~ wave + x + (1 + wave || inst) + (1 | person)",
+)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("formula", SWEEP)
+def test_no_refit_in_a_sweep_of_designs_is_above_its_fresh_fit(
+    design: Callable[..., pd.DataFrame], formula: str
+) -> None:
+    # Each of four sources of variance is missing with probability one half: many optima are at the boundary.
+    boundary = 0
+    for seed in range(12):
+        rng = np.random.default_rng(seed)
+        frame = design(seed, institutions=int(rng.integers(6, 25)), sd_institution=0.5)
+        persons, places, wave = frame["person"].max() + 1, frame["inst"].max() + 1, frame[["wave"]].to_numpy()
+        on = rng.choice([0.0, 0.5], size=(4, 10))
+        Y = rng.normal(size=(len(frame), 10))
+        Y += on[0] * rng.normal(size=(persons, 10))[frame["person"]]
+        Y += on[1] * rng.normal(size=(places, 10))[frame["inst"]]
+        Y += on[2] * rng.normal(size=(persons, 10))[frame["person"]] * wave
+        Y += on[3] * rng.normal(size=(places, 10))[frame["inst"]] * wave
+        reml = bool(seed % 2)
+        refits = mixed.refit(mixed.fit(formula, frame, reml=reml, df="none"), Y)
+        assert refits.n_failed == 0
+        boundary += int(refits.boundary.sum())
+        for j in range(10):
+            fresh = mixed.fit(formula, frame.assign(y=Y[:, j]), reml=reml, df="none")
+            assert refits.criterion[j] == pytest.approx(fresh.criterion, abs=CRITERION)
+    assert boundary >= 5  # of 120
