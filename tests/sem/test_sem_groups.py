@@ -165,3 +165,10 @@ MODELS = [
 def test_modifiers_that_do_not_fit_the_groups_are_said(hs, model, words):
     with pytest.raises(sem.ModelTextError, match=words):
         sem.fit(model, hs, kind="cfa", group="school", group_equal=["loadings"])
+
+
+def test_the_text_says_which_group_a_number_belongs_to(scalar):
+    text = scalar().to_text()
+    assert "textual ~ 1 [Grant-White]" in text
+    assert "visual =~ x2 (.p2.) [Pasteur]" in text
+    assert "Explained variance [Pasteur]" in text

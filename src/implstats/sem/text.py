@@ -35,11 +35,13 @@ def result_text(result: SemResult) -> str:
             "Variances", [p for p in result.parameters if p.op == "~~" and p.lhs == p.rhs], width
         )
         lines += _section("Defined", [p for p in result.parameters if p.op == ":="], width)
-        if result.r_squared:
-            lines += ["", "Explained variance"]
-            lines += [
-                f"  {name:<{width - 2}}{number(value, width=10)}" for name, value in result.r_squared.items()
-            ]
+        for group in result.groups:
+            if group.r_squared:
+                lines += ["", f"Explained variance{f' [{group.label}]' if group.label else ''}"]
+                lines += [
+                    f"  {name:<{width - 2}}{number(value, width=10)}"
+                    for name, value in group.r_squared.items()
+                ]
     lines += ["", "Checks"]
     lines += [f"  {check.status:<5} {check.name}: {check.message}" for check in result.checks]
     return "\n".join(line.rstrip() for line in lines)
@@ -51,6 +53,7 @@ def _yes(flag: bool) -> str:
 
 def _term(parameter: Parameter) -> str:
     label = f" ({parameter.label})" if parameter.label and parameter.op != ":=" else ""
+    label += f" [{parameter.group_label}]" if parameter.group_label else ""
     name = f"{parameter.lhs} := {parameter.rhs}" if parameter.op == ":=" else parameter.name
     return name + label
 
