@@ -9,6 +9,7 @@
 from implstats.sem.after.compare import Difference, compare
 from implstats.sem.after.invariance import InvarianceLadder, InvarianceStep, invariance
 from implstats.sem.after.longitudinal import longitudinal_invariance, longitudinal_model
+from implstats.sem.after.reliability import FactorReliability, Reliability, reliability
 from implstats.sem.exploratory.explore import Exploration, explore, number_of_factors
 from implstats.sem.exploratory.retain import Retention
 from implstats.sem.fit import fit
@@ -18,12 +19,14 @@ from implstats.sem.results import ModelMoments, OptimiserRecord, Parameter, SemR
 __all__ = [
     "Difference",
     "Exploration",
+    "FactorReliability",
     "InvarianceLadder",
     "InvarianceStep",
     "ModelMoments",
     "ModelTextError",
     "OptimiserRecord",
     "Parameter",
+    "Reliability",
     "Retention",
     "SemResult",
     "compare",
@@ -33,4 +36,5 @@ __all__ = [
     "longitudinal_invariance",
     "longitudinal_model",
     "number_of_factors",
+    "reliability",
 ]

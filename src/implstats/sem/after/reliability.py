@@ -12,8 +12,8 @@ theta, S the observed and Sigma the implied covariance matrix of the items:
     maximal         H / (1 + H), H = sum l^2 phi / theta            of the optimally weighted sum
 
 A factor of factors has no items of its own: it is judged on all items below it, by its total effects, so that
-omega is hierarchical omega. HTMT is the mean correlation between two factors' items over the geometric mean
-of those within (Henseler, Ringle & Sarstedt 2015).
+omega is hierarchical omega. HTMT is the mean absolute correlation between two factors' items over the
+geometric mean of those within (Henseler, Ringle & Sarstedt 2015).
 References: McDonald (1999), Test Theory; Fornell & Larcker (1981), JMR 18; Cho (2021), Psychological Methods;
 Raykov (1997), Applied Psychological Measurement 21.
 """
@@ -70,13 +70,13 @@ class Reliability:
     Attributes
     ----------
     factors : tuple of FactorReliability
-    htmt : tuple of (str, str, str, float or None)
-        Group, two factors, ratio; None where correlations within a factor are not positive on average.
+    htmt : tuple of (str, str, str, float)
+        Group, two factors, ratio.
     checks : tuple of Check
     """
 
     factors: tuple[FactorReliability, ...]
-    htmt: tuple[tuple[str, str, str, float | None], ...]
+    htmt: tuple[tuple[str, str, str, float], ...]
     checks: tuple[Check, ...]
 
     @property
@@ -114,7 +114,7 @@ def reliability(result: SemResult) -> Reliability:
     if result.fitted is None:
         raise ModelError("Reliability needs a fit that did not fail; mend the model first.")
     factors: list[FactorReliability] = []
-    ratios: list[tuple[str, str, str, float | None]] = []
+    ratios: list[tuple[str, str, str, float]] = []
     mixed_signs: list[str] = []
     for structure, moments, solution in zip(
         result.fitted.structures, result.fitted.moments, result.groups, strict=True
@@ -175,21 +175,19 @@ def _factor(
     )  # fmt: skip
 
 
-def _htmt(S: Array, items: dict[str, Places], group: str) -> list[tuple[str, str, str, float | None]]:
+def _htmt(S: Array, items: dict[str, Places], group: str) -> list[tuple[str, str, str, float]]:
     """Return the heterotrait-monotrait ratio of each pair of factors without common items."""
     sd = np.sqrt(np.diag(S))
-    R = S / np.outer(sd, sd)
+    R = np.abs(S / np.outer(sd, sd))
     names = list(items)
-    out: list[tuple[str, str, str, float | None]] = []
+    out: list[tuple[str, str, str, float]] = []
     for i, one in enumerate(names):
         for two in names[i + 1 :]:
             a, b = items[one], items[two]
             if set(a) & set(b):
                 continue
             within = [float(R[np.ix_(c, c)][np.tril_indices(len(c), -1)].mean()) for c in (a, b)]
-            usable = min(within) > 0.0
-            between = float(R[np.ix_(a, b)].mean())
-            out.append((group, one, two, between / float(np.sqrt(within[0] * within[1])) if usable else None))
+            out.append((group, one, two, float(R[np.ix_(a, b)].mean() / np.sqrt(within[0] * within[1]))))
     return out
 
 
@@ -198,6 +196,6 @@ def _sign_check(names: list[str]) -> Check:
         return Check(name="signs", status="ok", message="All items of a factor load in one direction.")
     return Check(
         name="signs", status="warn",
-        message=f"Items of {', '.join(dict.fromkeys(names))} load in both directions, so that their plain sum "
+        message=f"Items of {', '.join(dict.fromkeys(names))} load in both directions, so their plain sum "
         "cancels the factor. Reverse the items that are worded the other way, then fit again.",
     )  # fmt: skip
