@@ -15,7 +15,7 @@ The interval holds every null that is not rejected (test inversion).
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -278,7 +278,7 @@ def _interval(
     return ends[0], ends[1], reason
 
 
-def _crossing(rejected, step: float) -> float | None:  # type: ignore[no-untyped-def]
+def _crossing(rejected: Callable[[float], bool], step: float) -> float | None:
     """Return where the null starts to be rejected on the way out, or None."""
     inner, outer = 0.0, step
     for _ in range(DOUBLINGS):
