@@ -14,7 +14,6 @@ from click.testing import CliRunner
 from implstats import mixed
 from implstats.cli.mixed import mixed as command
 from implstats.errors import (
-    ImplstatsError,
     ModelError,
     NotSupportedError,
     ProblemsError,
@@ -160,19 +159,26 @@ def test_the_callers_frame_is_not_changed(frame: pd.DataFrame) -> None:
     pd.testing.assert_frame_equal(frame, before)
 
 
-def test_clusters_of_one_answer_throughout_do_not_give_a_silent_number() -> None:
+@pytest.mark.parametrize(
+    ("outcome", "family"), [("y", "binomial"), ("cbind(y, no)", "binomial"), ("y", "ordinal")]
+)
+def test_clusters_of_one_answer_throughout_are_refused(outcome: str, family: str) -> None:
     """Every cluster answers yes throughout or no throughout: the variance has no bound."""
-    frame = pd.DataFrame(
-        {"inst": np.repeat(np.arange(20), 6), "x": np.random.default_rng(1).normal(size=120)}
-    )
-    frame["y"] = frame.inst % 2
-    try:
-        result = mixed.fit("y ~ x + (1 | inst)", frame, family="binomial")
-    except ImplstatsError:
-        return
-    assert result.verdict in ("failed", "caution")
-    if result.verdict == "caution":
-        assert {c.name: c.status for c in result.checks}["wide"] == "warn"
+    rng = np.random.default_rng(1)
+    frame = pd.DataFrame({"inst": np.repeat(np.arange(20), 6), "x": rng.normal(size=120)})
+    frame["y"], frame["no"] = frame.inst % 2, 1 - frame.inst % 2
+    with pytest.raises(ProblemsError, match="one value within each 'inst'"):
+        mixed.fit(f"{outcome} ~ x + (1 | inst)", frame, family=family)
+
+
+@pytest.mark.parametrize("agq", [1, 15])
+def test_nearly_one_answer_throughout_is_a_caution(agq: int) -> None:
+    rng = np.random.default_rng(1)
+    frame = pd.DataFrame({"inst": np.repeat(np.arange(20), 6), "x": rng.normal(size=120)})
+    frame["y"] = np.where(frame.index == 3, 1, frame.inst % 2)
+    result = mixed.fit("y ~ x + (1 | inst)", frame, family="binomial", agq=agq)
+    checks = {c.name: c.status for c in result.checks}
+    assert result.verdict == "failed" or (checks["wide"], checks["integration"]) == ("warn", "warn")
 
 
 def test_text_and_json_name_the_family(frame: pd.DataFrame) -> None:

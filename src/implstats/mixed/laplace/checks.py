@@ -10,7 +10,7 @@ from implstats.mixed.laplace.optimise import minimise
 from implstats.mixed.laplace.quadrature import Quadrature
 from implstats.results import Check
 
-FINE = 15  # quadrature points that stand for the exact integral
+FINE = 15  # quadrature points that Laplace's method is compared with; quadrature with twice its own
 NOTABLE = 0.1  # standard errors by which an estimate may move before the reader should know
 WIDE = 5.0  # standard deviation of a random effect, in logits or probits, that binary data hardly support
 ANOTHER_START = 1.5
@@ -63,11 +63,10 @@ def integration_check(problem: Problem, optimum: Optimum, covariance: np.ndarray
             "one random effect.",
         )  # fmt: skip
     how = "Laplace's method" if points == 1 else f"quadrature with {points} points"
-    if points >= FINE:
-        return Check(name="integration", status="ok", message=f"Random effects were integrated out by {how}.")
+    more = FINE if points == 1 else 2 * points + 1
     fine = Problem(
         family=problem.family, nested=problem.nested, X=problem.X, offset=problem.offset, shape=problem.shape,
-        n_extra=problem.n_extra, rule=Quadrature(FINE),
+        n_extra=problem.n_extra, rule=Quadrature(more),
     )  # fmt: skip
     at = fine(optimum.search.at.psi, optimum.search.at)
     if at is None:
@@ -82,7 +81,7 @@ def integration_check(problem: Problem, optimum: Optimum, covariance: np.ndarray
     end = problem.p + problem.n_extra
     largest, variance = float(share[:end].max()), float(share[end:].max())
     numbers = (
-        f"against {FINE} points the log-likelihood differs by {apart:.2g}, and a step towards its optimum "
+        f"against {more} points the log-likelihood differs by {apart:.2g}, and a step towards its optimum "
         f"moves a coefficient by at most {largest:.2g} and a standard deviation by {variance:.2g} of its "
         "standard errors"
     )
@@ -94,7 +93,8 @@ def integration_check(problem: Problem, optimum: Optimum, covariance: np.ndarray
         )
     return Check(
         name="integration", status="warn",
-        message=f"Random effects were integrated out by {how}, which is rough here: {numbers}. Use agq=15.",
+        message=f"Random effects were integrated out by {how}, which is rough here: {numbers}. "
+        f"Use agq={more}.",
     )  # fmt: skip
 
 

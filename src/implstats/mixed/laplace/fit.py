@@ -13,6 +13,7 @@ import numpy as np
 
 from implstats.mixed.checks import boundary_check, data_checks
 from implstats.mixed.design.bearable import refuse_unbearable
+from implstats.mixed.design.build import Design
 from implstats.mixed.design.formula import Formula
 from implstats.mixed.gaussian.records import counts, failed
 from implstats.mixed.laplace.boundary import Optimum, find_optimum
@@ -24,7 +25,9 @@ from implstats.mixed.laplace.checks import (
     second_opinion_check,
     wide_check,
 )
+from implstats.mixed.laplace.cumulative import Cumulative
 from implstats.mixed.laplace.dispersion import dispersion_check, without_dispersion
+from implstats.mixed.laplace.families import BinomialLogit, BinomialProbit
 from implstats.mixed.laplace.generalised import Generalised
 from implstats.mixed.laplace.inference import parameter_covariance, wald_check, z_tests
 from implstats.mixed.laplace.options import LINKS
@@ -44,9 +47,7 @@ def fit_generalised(
     """Return the fit of a generalised or ordinal model; options as in :func:`implstats.mixed.fit`."""
     link = link or LINKS[family][0]
     task = set_up(read, data, family=family, link=link, agq=agq, weights=weights)
-    # What the clusters can bear, but for the residual variance, which these families do not have.
-    any_outcome = np.arange(len(task.y), dtype=float)
-    refuse_unbearable(replace(task.design, y=any_outcome), text=read.text, few_clusters=few_clusters)
+    refuse_unbearable(_with_answers(task), text=read.text, few_clusters=few_clusters)
     optimum = find_optimum(task.problem, task.plain)
     poisson = None
     if family == "nbinom":
@@ -70,6 +71,22 @@ def fit_generalised(
         task, optimum, covariance, checks, read=read, data=data, family=family, link=link, agq=agq,
         tests=df != "none", ci_level=ci_level, at_limit=poisson is not None,
     )  # fmt: skip
+
+
+def _with_answers(task: Task) -> Design:
+    """Return the design with what may not be the same in all rows of a cluster.
+
+    These are single answers: if every cluster gave one throughout, the variance between clusters would have
+    no bound. Counts and several trials have a variance of their own within clusters, so rows stand for them.
+    """
+    family = task.problem.family
+    single = isinstance(family, Cumulative) or (
+        isinstance(family, BinomialLogit | BinomialProbit)
+        and bool(np.all((family.y == 0.0) | (family.y == family.m)))
+    )
+    shares = task.outcome.shown[task.design.rows]
+    answers = shares if single else np.arange(len(task.y), dtype=float)
+    return replace(task.design, y=answers)
 
 
 def _result(
