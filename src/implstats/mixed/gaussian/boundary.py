@@ -108,7 +108,8 @@ def _first_search(problem: Problem) -> Search | None:
     plain = start(problem.shape, START)
     at = problem(plain)
     theta = None if at is None else scored(at, problem)
-    return minimise(problem, plain if theta is None else theta)
+    found = minimise(problem, plain if theta is None else theta)
+    return None if found is None else replace(found, evaluations=found.evaluations + 1)
 
 
 def _rises(problem: Problem, at: Evaluation, nulls: Sequence[NullSpace]) -> bool:
