@@ -1,5 +1,5 @@
 # glmer (lme4) and clmm (ordinal) on the models of generalised.py. Called with the folder of the data; reads a model's
-# name from standard input, fits it once with default settings, and answers with seconds and log-likelihood.
+# name from standard input, fits it once with default settings, and answers with seconds of processor time and log-likelihood.
 suppressPackageStartupMessages({library(lme4); library(ordinal)})
 folder <- commandArgs(trailingOnly = TRUE)[1]
 cb <- read.csv(file.path(folder, "cbpp.csv")); cb$period <- factor(cb$period)
@@ -27,7 +27,7 @@ models <- list(
 )
 input <- file("stdin", "r")
 while (length(name <- readLines(input, n = 1)) > 0) {
-  start <- proc.time()[["elapsed"]]
+  start <- sum(proc.time()[1:2])
   fit <- suppressMessages(suppressWarnings(models[[name]]()))
-  cat(sprintf("%.6f %.17g\n", proc.time()[["elapsed"]] - start, as.numeric(logLik(fit)))); flush(stdout())
+  cat(sprintf("%.6f %.17g\n", sum(proc.time()[1:2]) - start, as.numeric(logLik(fit)))); flush(stdout())
 }

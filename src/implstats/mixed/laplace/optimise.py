@@ -16,6 +16,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from implstats.mixed.laplace.criterion import Evaluation, Problem
+from implstats.mixed.laplace.eliminate import solve
 
 SMALL_DECREASE = (
     1e-10  # deviance units: within 1e-5 standard errors, where the Hessian is that of the optimum
@@ -71,6 +72,30 @@ def difference_hessian(problem: Problem, at: Evaluation, *, central: bool) -> np
     return 0.5 * (full + full.T)
 
 
+def first_hessian(problem: Problem, at: Evaluation) -> np.ndarray | None:
+    """Return a Hessian to start from: differences, but the known main part 2 X'V^-1 X for the coefficients.
+
+    With V^-1 = W - W Z Lambda H^-1 Lambda'Z'W, which leaves out how the log determinant bends in them.
+    """
+    if problem.n_extra:
+        return difference_hessian(problem, at, central=False)
+    nested, mode, p = problem.nested, at.mode, problem.p
+    weighted = problem.X * mode.rows.weight
+    F = nested.loading(at.factors)
+    full = np.zeros((problem.size, problem.size))
+    for j, column in enumerate(weighted):
+        moved = nested.path(solve(mode.factor, F.T @ nested.sums(column * nested.U), None, nested))
+        full[j, :p] = 2.0 * (weighted[j] @ problem.X.T - weighted @ nested.random_part(F @ moved))
+    for k in range(p, problem.size):
+        psi = at.psi.copy()
+        psi[k] += STEP
+        up = problem(psi, at)
+        if up is None:
+            return None
+        full[k] = full[:, k] = (up.gradient - at.gradient) / STEP
+    return 0.5 * (full + full.T)
+
+
 def minimise(problem: Problem, psi: np.ndarray, *, rough: bool = False) -> Search | None:
     """Return the minimum reached from psi, or None if the criterion does not exist there.
 
@@ -78,8 +103,8 @@ def minimise(problem: Problem, psi: np.ndarray, *, rough: bool = False) -> Searc
     """
     if problem.rule is None:
         at = problem(psi)
-        hessian = None if at is None else difference_hessian(problem, at, central=False)
-        evaluations = 1 + problem.size
+        hessian = None if at is None else first_hessian(problem, at)
+        evaluations = 1 + problem.size - (0 if problem.n_extra else problem.p)
     else:
         # Laplace's method is quick, and its optimum and Hessian are near those of quadrature.
         near = minimise(replace(problem, rule=None), psi, rough=True)
