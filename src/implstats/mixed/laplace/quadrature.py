@@ -33,8 +33,8 @@ def normal_nodes(points: int) -> tuple[np.ndarray, np.ndarray]:
     """Return nodes z and log(omega) + z^2 / 2 of Gauss-Hermite quadrature with the standard normal density.
 
     >>> z, log_w = normal_nodes(3)
-    >>> float(np.sum(np.exp(log_w - z**2 / 2) * z**4))  # doctest: +ELLIPSIS
-    3.0...
+    >>> round(float(np.sum(np.exp(log_w - z**2 / 2) * z**4)), 10)
+    3.0
     """
     x, w = np.polynomial.hermite_e.hermegauss(points)
     return x, np.log(w) - 0.5 * np.log(2.0 * np.pi) + 0.5 * x * x
