@@ -16,13 +16,14 @@ from implstats.report.tables.spec import (
 from implstats.results.rows import Row
 
 ADJUSTED = {
-    "none": "p-values are not adjusted for the number of contrasts.",
-    "holm": "p-values adjusted by Holm's method.",
-    "tukey": "p-values adjusted by Tukey's method.",
-    "bonferroni": "p-values adjusted by Bonferroni's method.",
-    "sidak": "p-values adjusted by Sidak's method.",
-    "mvt": "p-values adjusted by the multivariate t distribution.",
-    "fdr": "p-values adjusted to control the false discovery rate (Benjamini-Hochberg).",
+    "none": "Neither p-values nor intervals are adjusted for the number of differences.",
+    "holm": "p-values adjusted by Holm's method; the intervals hold together (Bonferroni).",
+    "tukey": "p-values and intervals adjusted by Tukey's method.",
+    "bonferroni": "p-values and intervals adjusted by Bonferroni's method.",
+    "sidak": "p-values and intervals adjusted by Sidak's method.",
+    "mvt": "p-values and intervals adjusted by the multivariate t distribution.",
+    "fdr": "p-values control the false discovery rate (Benjamini-Hochberg); the intervals hold together "
+    "(Bonferroni).",
 }
 
 
@@ -38,7 +39,7 @@ def _f_tests(book: Book, question: Question) -> TableSpec | None:
         return None
     body = [
         [
-            words(book.term(r.term)), words(r.level), cell_of(r, "df", "number", decimals=1),
+            words(_heading(book, r.term)), words(r.level), cell_of(r, "df", "number", decimals=1),
             cell_of(r, "statistic", "number", decimals=2), cell_of(r, "p_value", "p", decimals=3),
         ]
         for r in rows
@@ -54,7 +55,7 @@ def _means(book: Book, question: Question) -> TableSpec | None:
     if not rows:
         return None
     d = book.decimals
-    names = [book.term(part) for part in rows[0].term.split(":")]
+    names = [_heading(book, part) for part in rows[0].term.split(":")]
     body = [
         [
             *(words(_value(book, name, value)) for name, value in _places(r)),
@@ -90,6 +91,12 @@ def _contrasts(book: Book, question: Question) -> TableSpec | None:
         columns=headers("Difference", "b", "SE", "t", "df", "p", interval_header(rows)), rows=body,
         note=ADJUSTED.get(rows[0].level, ""), source=rows,
     )  # fmt: skip
+
+
+def _heading(book: Book, term: str) -> str:
+    """Return a term's label with a capital."""
+    label = book.term(term)
+    return label[:1].upper() + label[1:]
 
 
 def _places(row: Row) -> list[tuple[str, str]]:
