@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import gzip
 import json
 from pathlib import Path
 from typing import Any
@@ -59,3 +61,40 @@ def two_factor_frame() -> pd.DataFrame:
     factors = rng.normal(size=(120, 2)) @ np.array([[1.0, 0.4], [0.0, 0.9]])
     items = np.repeat(factors, 3, axis=1) * 0.8 + 0.6 * rng.normal(size=(120, 6))
     return pd.DataFrame(items, columns=list("abcdef"))
+
+
+AFTER = {
+    "means": {"meanstructure": True},
+    "stdlv": {"std_lv": True},
+    "observed": {"information": "observed"},
+    "mlr": {"estimator": "MLR"},
+    "mlm": {"estimator": "MLM"},
+    "fiml": {"missing": "fiml"},
+    "fiml_mlr": {"missing": "fiml", "estimator": "MLR"},
+    "fiml_structural": {"missing": "fiml"},
+    "metric": {"group": "school", "group_equal": ("loadings",)},
+    "scalar": {"group": "school", "group_equal": ("loadings", "intercepts")},
+    "scalar_mlr": {"group": "school", "group_equal": ("loadings", "intercepts"), "estimator": "MLR"},
+    "fiml_metric": {"missing": "fiml", "group": "school", "group_equal": ("loadings",)},
+}
+
+
+@pytest.fixture(scope="session")
+def after_reference() -> dict[str, Any]:
+    """What lavaan says beyond the estimates, model by model."""
+    with gzip.open(REFERENCE / "after.json.gz", "rt", encoding="utf-8") as file:
+        return json.load(file)
+
+
+@pytest.fixture(scope="session")
+def after_fit(after_reference, load_data):
+    """Return a function: name of a model of ``after_reference`` -> our fit, made once, and its data."""
+    from implstats import sem
+
+    @functools.cache
+    def fitted(name: str):
+        meta = after_reference[name]["meta"]
+        data = load_data(Path(meta["data"]).stem)
+        return sem.fit(meta["model_syntax"], data, kind="cfa", **AFTER.get(name, {})), data
+
+    return fitted

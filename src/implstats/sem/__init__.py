@@ -9,7 +9,17 @@
 from implstats.sem.after.compare import Difference, compare
 from implstats.sem.after.invariance import InvarianceLadder, InvarianceStep, invariance
 from implstats.sem.after.longitudinal import longitudinal_invariance, longitudinal_model
+from implstats.sem.after.modification import (
+    ModificationIndex,
+    ModificationIndices,
+    modification_indices,
+)
 from implstats.sem.after.reliability import FactorReliability, Reliability, reliability
+from implstats.sem.after.standardised import (
+    StandardisedParameter,
+    StandardisedSolution,
+    standardised,
+)
 from implstats.sem.exploratory.explore import Exploration, explore, number_of_factors
 from implstats.sem.exploratory.retain import Retention
 from implstats.sem.fit import fit
@@ -24,17 +34,23 @@ __all__ = [
     "InvarianceStep",
     "ModelMoments",
     "ModelTextError",
+    "ModificationIndex",
+    "ModificationIndices",
     "OptimiserRecord",
     "Parameter",
     "Reliability",
     "Retention",
     "SemResult",
+    "StandardisedParameter",
+    "StandardisedSolution",
     "compare",
     "explore",
     "fit",
     "invariance",
     "longitudinal_invariance",
     "longitudinal_model",
+    "modification_indices",
     "number_of_factors",
     "reliability",
+    "standardised",
 ]

@@ -1,0 +1,256 @@
+"""Modification indices: what chi-square would lose, about, if one more parameter were free.
+
+At the estimate, with s_k = -1/2 dF/dtheta_k the mean score of a parameter that the model lacks (or fixes)
+and I the information of the model extended by it,
+
+    V_k = I_kk - I_k. P I_.k,     MI_k = n s_k^2 / V_k,     EPC_k = s_k / V_k
+
+P (q, q) is the inverse information of the model within its constraints; moments of fixed predictors count
+among its parameters here, because a regression of a predictor makes it random. All candidates come from one
+gradient and one information of the model with every candidate in it; nothing is fitted again. The expected
+change is standardised as the parameter itself would be (sepc.lv, sepc.all); of a variance it is the change
+in shares of the total variance, where lavaan 0.6-14 gives the estimate with the sign of the change.
+A candidate with V_k = 0 would not be identified and is left out, as in lavaan. Under MLR and MLM the indices
+are those of normal theory: a scaled version has no agreed form, and lavaan gives none.
+Sorbom (1989), Psychometrika 54; Saris, Satorra & Sorbom (1987), Sociological Methodology 17.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import TYPE_CHECKING, get_args
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import chdtrc
+
+from implstats.errors import UsageError, did_you_mean
+from implstats.results import Check, finite_or_none
+from implstats.sem.after.candidates import candidate_rows
+from implstats.sem.after.extended import Extended, extend
+from implstats.sem.after.normal_theory import normal_theory_fit
+from implstats.sem.estimators.criterion import criterion_of
+from implstats.sem.estimators.ml import Evaluation
+from implstats.sem.fitted import Estimated
+from implstats.sem.model.standardise import standardised
+from implstats.sem.options import Information
+from implstats.sem.results import SemResult
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+Array = NDArray[np.float64]
+KINDS = ("=~", "~~", "~", "~1")
+# Share of a parameter's information that the others leave: below it the parameter is not identified.
+UNIDENTIFIED = 1e-6
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModificationIndex:
+    """What freeing one parameter would do.
+
+    Attributes
+    ----------
+    lhs, op, rhs, group_label : str
+    group : int
+        From 1.
+    fixed : bool
+        The model fixes it; else the model lacks it.
+    mi, p_value : float
+        Approximate drop of chi-square, one degree of freedom, and its p-value.
+    epc : float
+        Expected change of the parameter, in the units of the data.
+    sepc_lv, sepc_all : float or None
+        The same in standard deviations of the latent, of all variables.
+    """
+
+    lhs: str
+    op: str
+    rhs: str
+    group: int
+    group_label: str
+    fixed: bool
+    mi: float
+    p_value: float
+    epc: float
+    sepc_lv: float | None
+    sepc_all: float | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModificationIndices:
+    """All indices asked for, the largest first.
+
+    Attributes
+    ----------
+    rows : tuple of ModificationIndex
+    information : {"expected", "observed"}
+    n_unidentified : int
+        Candidates left out because freeing one would leave the model unidentified.
+    checks : tuple of Check
+    """
+
+    rows: tuple[ModificationIndex, ...]
+    information: str
+    n_unidentified: int
+    checks: tuple[Check, ...]
+
+    @property
+    def frame(self) -> pd.DataFrame:
+        """One row a parameter."""
+        import pandas as pd
+
+        return pd.DataFrame([asdict(row) for row in self.rows], columns=list(ModificationIndex.__slots__))
+
+
+def modification_indices(
+    result: SemResult,
+    minimum: float | None = None,
+    kinds: Sequence[str] | None = None,
+    *,
+    information: Information = "expected",
+) -> ModificationIndices:
+    """Return modification indices with expected parameter changes.
+
+    Parameters
+    ----------
+    result : SemResult
+        A fit by ML, MLR or MLM that did not fail.
+    minimum : float, optional
+        Leave out smaller indices.
+    kinds : sequence of str, optional
+        Operators to keep, of ``=~ ~~ ~ ~1``.
+    information : {"expected", "observed"}
+        lavaan takes the expected one, under full information too, where it needs answers missing completely
+        at random; the observed one does not.
+
+    Raises
+    ------
+    UsageError
+        Unknown kinds or information, a negative minimum.
+    ModelError, NotSupportedError
+        The fit failed, or its estimator is not served.
+
+    Examples
+    --------
+    >>> import numpy as np, pandas as pd
+    >>> from implstats import sem
+    >>> rng = np.random.default_rng(1)
+    >>> x = rng.normal(size=(300, 1)) + rng.normal(size=(300, 5))
+    >>> x[:, 4] += x[:, 3]
+    >>> frame = pd.DataFrame(x, columns=list("abcde"))
+    >>> largest = modification_indices(sem.fit("f =~ a + b + c + d + e", frame, kind="cfa")).rows[0]
+    >>> largest.lhs, largest.rhs
+    ('d', 'e')
+    """
+    _check_call(minimum, kinds, information)
+    estimated = normal_theory_fit(result, what="Modification indices")
+    wanted = set(kinds or KINDS)
+    add = [row for row in candidate_rows(estimated.table) if row.op in wanted]
+    model = extend(estimated, free=lambda row: row.exo or row.op in wanted, add=add)
+    at = criterion_of(model.structures, estimated.sample)(model.theta, information)
+    if at.gradient is None or at.information is None:
+        raise AssertionError("the criterion exists at an optimum")
+    q = estimated.table.n_free + model.n_exo
+    score, V = score_and_variance(at.gradient, at.information, tangent=_tangent(estimated, model.n_exo))
+    identified = UNIDENTIFIED * np.diag(at.information)[q:] < V
+    epc = np.divide(score, V, out=np.zeros_like(V), where=identified)
+    rows = _rows(estimated, model, at, epc, n_mi=estimated.sample.n * score * epc, keep=identified)
+    rows = sorted((r for r in rows if minimum is None or r.mi >= minimum), key=lambda r: -r.mi)
+    left_out = int((~identified).sum())
+    return ModificationIndices(
+        rows=tuple(rows), information=information, n_unidentified=left_out, checks=_checks(result, left_out)
+    )
+
+
+def _check_call(minimum: float | None, kinds: Sequence[str] | None, information: str) -> None:
+    for kind in kinds or ():
+        if kind not in KINDS:
+            raise UsageError(f"kinds: '{kind}' is not known. Choose from {' '.join(KINDS)}.")
+    if minimum is not None and not minimum >= 0:
+        raise UsageError(f"minimum should not be negative (got {minimum}).")
+    if information not in get_args(Information):
+        known = get_args(Information)
+        raise UsageError(
+            f"information '{information}' is not known{did_you_mean(information, known) or '.'} Choose "
+            "expected or observed."
+        )
+
+
+def _tangent(estimated: Estimated, n_exo: int) -> Array:
+    """Directions in which the model's parameters, and the moments of fixed predictors, can move."""
+    q = estimated.table.n_free
+    K = np.eye(q) if estimated.tangent is None else estimated.tangent
+    out = np.zeros((q + n_exo, K.shape[1] + n_exo))
+    out[:q, : K.shape[1]], out[q:, K.shape[1] :] = K, np.eye(n_exo)
+    return out
+
+
+def score_and_variance(gradient: Array, information: Array, *, tangent: Array) -> tuple[Array, Array]:
+    """Return s and V of the r parameters behind the q that the model has, each of shape (r,).
+
+    Parameters
+    ----------
+    gradient, information : ndarray, shapes (q + r,) and (q + r, q + r)
+        Of F and of one person, in the extended model.
+    tangent : ndarray, shape (q, t)
+        K; P = K (K' I K)^-1 K'.
+    """
+    q = len(tangent)
+    along = information[q:, :q] @ tangent
+    middle = np.linalg.solve(tangent.T @ information[:q, :q] @ tangent, along.T)
+    return -0.5 * gradient[q:], np.diag(information)[q:] - (along * middle.T).sum(axis=1)
+
+
+def _rows(
+    estimated: Estimated, model: Extended, at: Evaluation, epc: Array, *, n_mi: Array, keep: NDArray[np.bool_]
+) -> list[ModificationIndex]:
+    q, table = estimated.table.n_free + model.n_exo, replace(model.table, definitions=())
+    moments = [block.moments for block in at.blocks if block.moments is not None]
+    change = [float(epc[row.free - q - 1]) if row.free > q else 0.0 for row in table.rows]
+    lv = _by_number(
+        model, standardised(table, model.structures, model.theta, moments, change, observed=False)
+    )
+    every = _by_number(
+        model, standardised(table, model.structures, model.theta, moments, change, observed=True)
+    )
+    n_fixed = len(model.new) - model.n_exo - len(model.table.rows) + len(estimated.table.rows)
+    return [
+        ModificationIndex(
+            lhs=row.lhs, op=row.op, rhs=row.rhs, group=row.group, group_label=table.groups[row.group - 1],
+            fixed=k < n_fixed, mi=float(n_mi[k]), p_value=float(chdtrc(1.0, n_mi[k])), epc=float(epc[k]),
+            sepc_lv=finite_or_none(lv[row.free]), sepc_all=finite_or_none(every[row.free]),
+        )
+        for k, row in enumerate(model.new[model.n_exo :])
+        if keep[k]
+    ]  # fmt: skip
+
+
+def _by_number(model: Extended, values: Sequence[float]) -> dict[int, float]:
+    return {row.free: value for row, value in zip(model.table.rows, values, strict=True) if row.free}
+
+
+def _checks(result: SemResult, left_out: int) -> tuple[Check, ...]:
+    checks = [
+        Check(
+            name="modification", status="info",
+            message="Freeing parameters after a look at the data makes fit too good and p-values too "
+            "small: free "
+            "what theory knows, and test the new model on other persons.",
+        )
+    ]  # fmt: skip
+    if left_out:
+        checks.append(Check(
+            name="unidentified", status="info",
+            message=f"{left_out} candidate(s) left out: the model would not be identified with one of "
+            "them free.",
+        ))  # fmt: skip
+    if result.estimator != "ML":
+        checks.append(Check(
+            name="robust", status="info",
+            message=f"The indices are those of normal theory, also under {result.estimator}: scaled "
+            "ones have no agreed "
+            "form, and lavaan gives none.",
+        ))  # fmt: skip
+    return tuple(checks)

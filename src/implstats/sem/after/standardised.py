@@ -1,0 +1,305 @@
+"""Standard errors of standardised values, by the delta method with exact derivatives.
+
+A standardised value is theta_r times powers of standard deviations,
+
+    r = theta_r s_a^u s_b^v,   dr / r = dtheta_r / theta_r + u ds_a / s_a + v ds_b / s_b,   var(r) = dr' V dr
+
+with V (q, q) the covariance matrix of the estimates (robust under MLR and MLM) and the variances s^2
+
+    Sigma_ii    2 a_ik b_ik with the stacks of dSigma
+    Phi_jj      the same with E for Lambda E and Phi for Lambda Phi
+    residual variances: parameters themselves
+
+so that a value that standardising fixes, such as a total variance of one, has no standard error. Fixed
+parameters get one where the standard deviations are estimated. The moments of fixed predictors, which the
+model conditions on, vary from sample to sample as well once something is divided by them: they join theta
+with the covariance matrix of normal sample moments, independent of the rest since f(y, x) = f(y | x) f(x); so
+does lavaan. Definitions are worked out from the standardised labels, as in lavaan.
+Rao (1973), 6a.2; Bollen (1989), 8; Rosseel (2012).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Literal, get_args
+
+import numpy as np
+from numpy.typing import NDArray
+
+from implstats.errors import UsageError, did_you_mean
+from implstats.results import Check, finite_or_none
+from implstats.sem.after.extended import Extended, extend
+from implstats.sem.after.normal_theory import normal_theory_fit
+from implstats.sem.fitted import Estimated
+from implstats.sem.inference.wald import Wald, wald
+from implstats.sem.language.defined import Dual, evaluate
+from implstats.sem.language.rows import Row
+from implstats.sem.model.matrices import Structure, columns_to_free, filled
+from implstats.sem.model.moments import Moments, derivative_stacks, implied_moments
+from implstats.sem.model.standardise import row_values
+from implstats.sem.results import SemResult
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+Array = NDArray[np.float64]
+Kind = Literal["all", "lv"]
+# Standardised values are of order one: a spread below this is rounding of a value that cannot vary.
+NO_SPREAD = 1e-9
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StandardisedParameter:
+    """One standardised parameter.
+
+    Attributes
+    ----------
+    lhs, op, rhs, group_label, label : str
+    group : int
+        From 1.
+    value : float or None
+        In standard deviations; ``None`` where a variance is not positive.
+    std_error, statistic, p_value, conf_low, conf_high : float or None
+        ``None`` for values that cannot vary. ``statistic`` is z.
+    """
+
+    lhs: str
+    op: str
+    rhs: str
+    group: int
+    group_label: str
+    label: str
+    value: float | None
+    std_error: float | None
+    statistic: float | None
+    p_value: float | None
+    conf_low: float | None
+    conf_high: float | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StandardisedSolution:
+    """All standardised parameters, in the order of the fit's.
+
+    Attributes
+    ----------
+    kind : {"all", "lv"}
+        By the standard deviations of all variables, or of the latent ones.
+    ci_level : float
+    parameters : tuple of StandardisedParameter
+    checks : tuple of Check
+    """
+
+    kind: str
+    ci_level: float
+    parameters: tuple[StandardisedParameter, ...]
+    checks: tuple[Check, ...]
+
+    @property
+    def frame(self) -> pd.DataFrame:
+        """One row a parameter."""
+        import pandas as pd
+
+        return pd.DataFrame([asdict(row) for row in self.parameters])
+
+
+def standardised(
+    result: SemResult, kind: Kind = "all", ci_level: float | None = None
+) -> StandardisedSolution:
+    """Return standardised values with standard errors, z tests and intervals.
+
+    Parameters
+    ----------
+    result : SemResult
+        A fit by ML, MLR or MLM that did not fail.
+    kind : {"all", "lv"}
+    ci_level : float, optional
+        By default the fit's.
+
+    Raises
+    ------
+    UsageError
+        An unknown kind, a level outside 0 to 1.
+    ModelError, NotSupportedError
+        The fit failed, or its estimator is not served.
+
+    Examples
+    --------
+    >>> import numpy as np, pandas as pd
+    >>> from implstats import sem
+    >>> rng = np.random.default_rng(1)
+    >>> x = rng.normal(size=400)
+    >>> frame = pd.DataFrame({"x": x, "y": x + rng.normal(size=400)})
+    >>> row = standardised(sem.fit("y ~ x", frame)).parameters[0]
+    >>> row.conf_low < 2**-0.5 < row.conf_high
+    True
+    """
+    if kind not in get_args(Kind):
+        raise UsageError(
+            f"kind '{kind}' is not known{did_you_mean(kind, get_args(Kind)) or '.'} Choose all or lv."
+        )
+    estimated = normal_theory_fit(result, what="Standardised values")
+    level = estimated.options.ci_level if ci_level is None else ci_level
+    if not 0 < level < 1:
+        raise UsageError(f"ci_level should lie between 0 and 1 (got {level}); 0.95 is usual.")
+    if result.covariance is None:
+        raise AssertionError("a proper fit has a covariance matrix")
+    model = extend(estimated, free=lambda row: row.exo)
+    covariance = _with_predictors(estimated, model, result.covariance)
+    found = standardised_duals(model, observed=kind == "all")
+    rows = []
+    for parameter, dual in zip(result.parameters, found, strict=True):
+        w = _wald(dual, covariance, level)
+        rows.append(
+            StandardisedParameter(
+                lhs=parameter.lhs, op=parameter.op, rhs=parameter.rhs, group=parameter.group,
+                group_label=parameter.group_label, label=parameter.label, value=w.estimate,
+                std_error=w.std_error,
+                statistic=w.statistic, p_value=w.p_value, conf_low=w.conf_low, conf_high=w.conf_high,
+            )
+        )  # fmt: skip
+    return StandardisedSolution(kind=kind, ci_level=level, parameters=tuple(rows), checks=(_check(rows),))
+
+
+def _wald(dual: Dual, covariance: Array, level: float) -> Wald:
+    variance = float(dual.gradient @ covariance @ dual.gradient)
+    floor = NO_SPREAD * max(1.0, abs(dual.value))
+    return wald(dual.value, variance if variance > floor**2 else None, ci_level=level)
+
+
+def _check(rows: list[StandardisedParameter]) -> Check:
+    missing = [f"{row.lhs} {row.op} {row.rhs}".strip() for row in rows if row.value is None]
+    if not missing:
+        return Check(name="standardised", status="ok", message="Every standardised value exists.")
+    return Check(
+        name="standardised", status="warn",
+        message=f"No standardised value for {', '.join(missing)}: a variance that it is divided by is not "
+        "positive.",
+    )  # fmt: skip
+
+
+def _with_predictors(estimated: Estimated, model: Extended, covariance: Array) -> Array:
+    """The covariance matrix with that of the fixed predictors' moments below it, shape (q + r, q + r)."""
+    q, total = len(covariance), len(model.theta)
+    out = np.zeros((total, total))
+    out[:q, :q] = covariance
+    position = {name: i for i, name in enumerate(model.table.names.observed)}
+    places = [(row.op, position[row.lhs], position[row.rhs or row.lhs], row.group - 1) for row in model.new]
+    for r, (op, i, j, group) in enumerate(places):
+        of = estimated.sample.groups[group].moments
+        for s, (other, k, m, elsewhere) in enumerate(places):
+            if op == other and group == elsewhere:
+                S = of.cov
+                product = S[i, k] if op == "~1" else S[i, k] * S[j, m] + S[i, m] * S[j, k]
+                out[q + r, q + s] = product / of.n
+    return out
+
+
+def standardised_duals(model: Extended, *, observed: bool) -> list[Dual]:
+    """Return value and gradient, shape (q,), of each row, then of each definition."""
+    table, q = model.table, model.table.n_free
+    values = row_values(table, model.structures, model.theta)
+    found: list[Dual] = []
+    for group, structure in enumerate(model.structures, start=1):
+        spread = _spreads(structure, model.theta, observed=observed)
+        for row in table.of_group(group):
+            gradient = np.zeros(q)
+            if row.free:
+                gradient[row.free - 1] = 1.0
+            found.append(_standardise(row, Dual(values[len(found)], gradient), *spread))
+    by_label: dict[str, Dual] = {}
+    for row, dual in zip(table.rows, found, strict=True):
+        if row.label:
+            by_label.setdefault(row.label, dual)
+    for definition in table.definitions:
+        by_label[definition.name] = evaluate(definition.tree, by_label, size=table.n_free)
+        found.append(by_label[definition.name])
+    return [dual if finite_or_none(dual.value) is not None else _nothing(table.n_free) for dual in found]
+
+
+def _nothing(q: int) -> Dual:
+    return Dual(np.nan, np.zeros(q))
+
+
+Spread = Callable[[str], Dual]
+
+
+def _spreads(structure: Structure, theta: Array, *, observed: bool) -> tuple[Spread, Spread]:
+    """Standard deviations and residual standard deviations by name, as values with gradients."""
+    moments, q = implied_moments(structure, theta), structure.n_free
+    stacks = derivative_stacks(structure, moments)
+    of_cov = columns_to_free(structure, 2.0 * stacks.a * stacks.b)
+    of_phi = columns_to_free(structure, _phi_diagonal(structure, moments))
+    matrices = filled(structure, theta)
+    position = {name: i for i, name in enumerate(structure.observed)}
+    inner = {name: i for i, name in enumerate(structure.eta)}
+    one = Dual(1.0, np.zeros(q))
+    diagonal = {matrix: _diagonal_ids(structure, matrix) for matrix in ("theta", "psi")}
+
+    def spread(name: str) -> Dual:
+        if name in position:
+            return (
+                _root(moments.cov[position[name], position[name]], of_cov[position[name]])
+                if observed
+                else one
+            )
+        return _root(moments.phi[inner[name], inner[name]], of_phi[inner[name]])
+
+    def residual(name: str) -> Dual:
+        if name in position and not observed:
+            return one
+        matrix, i = ("psi", inner[name]) if name in inner else ("theta", position[name])
+        gradient = np.zeros(q)
+        if i in diagonal[matrix]:
+            gradient[diagonal[matrix][i]] = 1.0
+        return _root(matrices[matrix][i, i], gradient)
+
+    return spread, residual
+
+
+def _diagonal_ids(structure: Structure, matrix: str) -> dict[int, int]:
+    cells = structure.cells[matrix]
+    return {int(i): int(k) for i, j, k in zip(cells.row, cells.col, cells.free, strict=True) if i == j}
+
+
+def _phi_diagonal(structure: Structure, moments: Moments) -> Array:
+    """Derivatives of the diagonal of Phi, shape (m, k)."""
+    out = np.zeros((len(structure.eta), len(structure.ids)))
+    E, Phi, cells = moments.inverse, moments.phi, structure.cells
+    out[:, structure.slices["regression"]] = (
+        2.0 * E[:, cells["regression"].row] * Phi[:, cells["regression"].col]
+    )
+    row, col = cells["psi"].row, cells["psi"].col
+    out[:, structure.slices["psi"]] = np.where(row == col, 1.0, 2.0) * E[:, row] * E[:, col]
+    return out
+
+
+def _root(variance: float, gradient: Array) -> Dual:
+    if not variance > 0:
+        return _nothing(len(gradient))
+    root = float(np.sqrt(variance))
+    return Dual(root, gradient / (2.0 * root))
+
+
+def _times(x: Dual, y: Dual) -> Dual:
+    return Dual(x.value * y.value, y.value * x.gradient + x.value * y.gradient)
+
+
+def _over(x: Dual, y: Dual) -> Dual:
+    ratio = x.value / y.value
+    return Dual(ratio, (x.gradient - ratio * y.gradient) / y.value)
+
+
+def _standardise(row: Row, value: Dual, spread: Spread, residual: Spread) -> Dual:
+    if value.value == 0.0 and not row.free:
+        return value  # a fixed zero stays zero, whatever the standard deviations
+    if row.op == "=~":
+        return _over(_times(value, spread(row.lhs)), spread(row.rhs))
+    if row.op == "~":
+        return _over(_times(value, spread(row.rhs)), spread(row.lhs))
+    if row.op == "~1":
+        return _over(value, spread(row.lhs))
+    if row.lhs == row.rhs:
+        return _over(_over(value, spread(row.lhs)), spread(row.lhs))
+    return _over(_over(value, residual(row.lhs)), residual(row.rhs))
