@@ -15,11 +15,13 @@ from implstats.sem.after.modification import (
     modification_indices,
 )
 from implstats.sem.after.reliability import FactorReliability, Reliability, reliability
+from implstats.sem.after.score_tests import ScoreTest, ScoreTests, score_tests
 from implstats.sem.after.standardised import (
     StandardisedParameter,
     StandardisedSolution,
     standardised,
 )
+from implstats.sem.after.wald_test import WaldTest, wald_test
 from implstats.sem.exploratory.explore import Exploration, explore, number_of_factors
 from implstats.sem.exploratory.retain import Retention
 from implstats.sem.fit import fit
@@ -40,9 +42,12 @@ __all__ = [
     "Parameter",
     "Reliability",
     "Retention",
+    "ScoreTest",
+    "ScoreTests",
     "SemResult",
     "StandardisedParameter",
     "StandardisedSolution",
+    "WaldTest",
     "compare",
     "explore",
     "fit",
@@ -52,5 +57,7 @@ __all__ = [
     "modification_indices",
     "number_of_factors",
     "reliability",
+    "score_tests",
     "standardised",
+    "wald_test",
 ]

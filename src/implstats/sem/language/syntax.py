@@ -95,13 +95,15 @@ class _Token:
     end: int
 
 
-def parse_model(text: str) -> ModelText:
+def parse_model(text: str, *, needs_terms: bool = True) -> ModelText:
     """Return the terms and expressions of a model text.
 
     Parameters
     ----------
     text : str
         Model in lavaan's language.
+    needs_terms : bool
+        False where expressions alone are a whole text, as hypotheses are.
 
     Raises
     ------
@@ -137,7 +139,7 @@ def parse_model(text: str) -> ModelText:
             terms.extend(found)
     if problems:
         raise ModelTextError("The model", problems)
-    if not terms:
+    if not terms and (needs_terms or not expressions):
         raise ModelTextError("The model", ["no formula found; write one such as 'f =~ x1 + x2 + x3'"])
     return ModelText(tuple(terms), tuple(expressions), tuple(blocks))
 
