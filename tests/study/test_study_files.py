@@ -46,7 +46,8 @@ def test_the_schema_knows_every_question_and_refuses_unknown_fields(tmp_path):
     schema = json_schema()
     assert schema["additionalProperties"] is False
     kinds = schema["properties"]["questions"]["items"]["discriminator"]["mapping"]
-    assert set(kinds) == {"null_model", "growth", "contextual", "mixed", "cfa", "path", "attrition"}
+    known = {"null_model", "growth", "contextual", "mixed", "cfa", "path", "invariance", "attrition"}
+    assert set(kinds) == known
     write_schema(tmp_path / "s.json")
     assert json.loads((tmp_path / "s.json").read_text(encoding="utf-8")) == schema
 

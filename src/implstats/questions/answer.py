@@ -8,11 +8,12 @@ from typing import Any
 from implstats.errors import ImplstatsError
 from implstats.questions.attrition import attrition_answer
 from implstats.questions.base import Answer, Scored, join_answers
+from implstats.questions.invariance import invariance_answers
 from implstats.questions.mixed_rows import failed_answer, mixed_answer
 from implstats.questions.mixed_tasks import mixed_task
 from implstats.questions.sem_rows import sem_answer
 from implstats.questions.sem_tasks import sem_tasks
-from implstats.study.models import Attrition, MixedQuestion, Question, SemQuestion
+from implstats.study.models import Attrition, Invariance, MixedQuestion, Question, SemQuestion
 
 
 def answer_questions(
@@ -42,6 +43,8 @@ def answer_question(question: Question, scored: Scored, *, second_opinion: bool 
         block, quantity, run = "participation", "n_persons", _run_attrition
     elif isinstance(question, MixedQuestion):
         block, quantity, run = "fixed", "coefficient", _run_mixed
+    elif isinstance(question, Invariance):
+        block, quantity, run = "steps", "chisq", _run_invariance
     elif isinstance(question, SemQuestion):
         block, quantity, run = "parameters", "loading", _run_sem
     else:  # pragma: no cover - the discriminated union holds no other kind
@@ -62,6 +65,10 @@ def _run_mixed(question: Any, scored: Scored, second_opinion: bool) -> Answer:
     task = mixed_task(question, scored)
     fit = mixed.fit(task.formula, task.frame, second_opinion=second_opinion, **task.options)
     return mixed_answer(task, fit, study=scored.study.study.name)
+
+
+def _run_invariance(question: Any, scored: Scored, second_opinion: bool) -> Answer:
+    return join_answers(invariance_answers(question, scored))
 
 
 def _run_sem(question: Any, scored: Scored, second_opinion: bool) -> Answer:

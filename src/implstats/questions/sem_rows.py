@@ -32,7 +32,7 @@ INTERVAL_NAMES = {"rmsea_ci_lower", "rmsea_ci_upper", "rmsea.ci.lower", "rmsea.c
 
 def sem_answer(task: SemTask, fit: SemResult, *, study: str) -> Answer:
     """Return the rows and checks of a fitted structural equation model."""
-    checks = [*fit.checks, *_nesting_check(task)]
+    checks = [*fit.checks, *nesting_check(task.nested_in)]
     verdict = "caution" if fit.verdict == "ok" and any(c.status == "warn" for c in checks) else fit.verdict
     common: dict[str, Any] = {
         "study": study,
@@ -52,15 +52,15 @@ def sem_answer(task: SemTask, fit: SemResult, *, study: str) -> Answer:
     return Answer(rows=tuple(rows), checks=named, entries=task.entries)
 
 
-def _nesting_check(task: SemTask) -> list[Check]:
+def nesting_check(nested_in: str) -> list[Check]:
     """Say that the standard errors take persons as independent although they are nested."""
-    if not task.nested_in:
+    if not nested_in:
         return []
     return [
         Check(
             name="nesting",
             status="warn",
-            message=f"Persons are nested in {task.nested_in}; this model takes them as independent, so its "
+            message=f"Persons are nested in {nested_in}; this model takes them as independent, so its "
             "standard errors and chi-square are too optimistic when answers within a cluster are alike "
             "(see the ICC).",
         )

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from implstats.errors import DataError
 from implstats.questions.base import Scored, require_columns, wave_labels
 from implstats.questions.tasks import SemTask
-from implstats.study.models import Cfa, PathModel, SemQuestion
+from implstats.study.models import Cfa, PathModel, Question, SemQuestion
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -75,17 +75,17 @@ def _task(
             "std_lv": question.std_lv,
             "ci_level": question.ci_level,
         },
-        nested_in=_nesting(question, scored),
+        nested_in=nesting(question, scored, _rows_of(question, scored)),
     )
 
 
-def _nesting(question: SemQuestion, scored: Scored) -> str:
+def nesting(question: Question, scored: Scored, rows: pd.DataFrame) -> str:
     """Say how many clusters of the lowest level the persons stand in; nothing without clusters."""
     clusters = scored.table(question).clusters
     if not clusters:
         return ""
     name = clusters[0].name
-    return f"{_rows_of(question, scored)[name].nunique()} clusters of level '{name}'"
+    return f"{rows[name].nunique()} clusters of level '{name}'"
 
 
 def _rows_of(question: SemQuestion, scored: Scored) -> pd.DataFrame:

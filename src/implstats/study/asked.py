@@ -139,6 +139,25 @@ class PathModel(SemQuestion):
     kind: Literal["sem", "cfa", "growth", "lavaan"] = "sem"
 
 
+class Invariance(Question):
+    """May scores be compared? Measurement invariance of each scale over waves, or between groups."""
+
+    type: Literal["invariance"]
+    scales: list[Name] = Field(min_length=1, description="One ladder for each scale; one factor a scale.")
+    over: Name = Field(
+        "waves", description="'waves', or the cluster level or variable whose groups are compared."
+    )
+    waves: list[WaveValue] | None = Field(None, description="Only these waves; all when left out.")
+    wave: WaveValue | None = Field(
+        None, description="For groups: the wave compared; needed when the table has waves."
+    )
+    steps: list[Literal["configural", "metric", "scalar", "strict", "means"]] = Field(
+        default=["configural", "metric", "scalar", "strict"], min_length=2
+    )
+    estimator: Literal["ML", "MLR"] = "MLR"
+    missing: Literal["listwise", "fiml"] = "fiml"
+
+
 class Attrition(Question):
     """Who leaves? Participation by wave and what tells leavers from stayers at the first wave."""
 
@@ -147,5 +166,6 @@ class Attrition(Question):
 
 
 AnyQuestion = Annotated[
-    NullModel | Growth | Contextual | Mixed | Cfa | PathModel | Attrition, Field(discriminator="type")
+    NullModel | Growth | Contextual | Mixed | Cfa | PathModel | Invariance | Attrition,
+    Field(discriminator="type"),
 ]

@@ -17,6 +17,7 @@ from implstats.study.models import (
     Contextual,
     Growth,
     Instrument,
+    Invariance,
     MixedQuestion,
     Question,
     SemQuestion,
@@ -180,7 +181,9 @@ def _one_question(
         problems += _growth_problems(place, question, table)
     if isinstance(question, SemQuestion):
         problems += _sem_problems(place, question, table)
-    if isinstance(question, Cfa):
+    if isinstance(question, Invariance):
+        problems += _invariance_problems(place, question, table)
+    if isinstance(question, Cfa | Invariance):
         problems += [
             _unknown(f"{place}.scales", "scale", name, study.scales)
             for name in question.scales
@@ -280,6 +283,29 @@ def _sem_problems(place: str, question: SemQuestion, table: Table) -> list[str]:
     if table.waves is not None and len(table.waves.values) > 1:
         return [f"{place}.wave: field required, because rows of several waves are not independent"]
     return []
+
+
+def _invariance_problems(place: str, question: Invariance, table: Table) -> list[str]:
+    if question.over != "waves":
+        known = [*(cluster.name for cluster in table.clusters), *table.variables]
+        problems = _unknown_waves(
+            f"{place}.wave", [question.wave] if question.wave is not None else [], table
+        )
+        if question.over not in known:
+            problems.append(
+                _unknown(f"{place}.over", "cluster level or declared variable", question.over, known)
+            )
+        if question.wave is None and table.waves is not None and len(table.waves.values) > 1:
+            problems.append(
+                f"{place}.wave: field required, because rows of several waves are not independent"
+            )
+        return problems
+    if table.waves is None:
+        return [f"{place}.over: the table has no waves; name a cluster level or a variable"]
+    problems = _unknown_waves(f"{place}.waves", question.waves or [], table)
+    if len(question.waves or table.waves.values) < 2:
+        problems.append(f"{place}: invariance over waves needs at least two waves")
+    return problems
 
 
 def _published_problems(study: Study) -> list[str]:

@@ -88,6 +88,9 @@ questions:
     type: cfa
     scales: [leadership, satisfaction]
     wave: 1
+  - name: comparable             # is the scale measured alike at all waves, so that means may be compared?
+    type: invariance
+    scales: [satisfaction]
   - name: pathways               # a path or structural model, in lavaan's language
     type: path
     wave: 1

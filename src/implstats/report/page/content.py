@@ -19,6 +19,7 @@ KINDS = {
     "mixed": "Mixed model",
     "cfa": "Confirmatory factor analysis",
     "path": "Path model",
+    "invariance": "Measurement invariance",
     "attrition": "Attrition",
 }
 WORDS = {"fail": "Failed", "warn": "Caution", "info": "Note", "ok": "Passed"}

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from implstats.report.book import MIXED_TYPES, SEM_TYPES, Book, Question
 from implstats.report.numbers import bounded, counted, fixed, interval_text, listed, p_clause, percent
+from implstats.report.tables.invariance import STEPS
 from implstats.report.tables.mixed import DF_NAMES, level_name
 from implstats.results.rows import Row
 
@@ -27,6 +28,8 @@ def question_sentences(book: Book, question: Question) -> list[str]:
             found += _coefficients(book, analysis)
         elif question.kind in SEM_TYPES:
             found += _structure(book, analysis)
+        elif question.kind == "invariance":
+            found += _ladder(book, analysis)
         elif question.kind == "attrition":
             found += _attrition(book, analysis)
     return found
@@ -175,6 +178,28 @@ def _fit(book: Book, analysis: str) -> list[str]:
             parts.append(f"{quantity.upper()} = {value}" + (f" ({ci})" if ci else ""))
     shown = ", ".join(together(part) for part in parts)
     return [f"{name} fits{based} as follows: {shown}."] if parts else []
+
+
+def _ladder(book: Book, analysis: str) -> list[str]:
+    """Return what each equality costs, and the step's verdict as its check gives it."""
+    name = book.name_of(analysis)
+    rows = book.select(analysis, block="differences")
+    out = []
+    for step in dict.fromkeys(r.term for r in rows):
+        found = {r.quantity: r for r in rows if r.term == step}
+        cfi, test = found.get("cfi_difference"), found.get("chisq_difference")
+        if cfi is None or cfi.estimate is None:
+            continue
+        parts = [f"ΔCFI = {bounded(cfi.estimate, decimals=3)}"]
+        rmsea = found.get("rmsea_difference")
+        if rmsea is not None and rmsea.estimate is not None:
+            parts.append(f"ΔRMSEA = {bounded(rmsea.estimate, decimals=3)}")
+        if test is not None and test.statistic is not None and test.df is not None:
+            chisq = f"Δχ²({test.df:.0f}) = {fixed(test.statistic, decimals=2)}"
+            parts.append(chisq if test.p_value is None else f"{chisq}, {p_clause(test.p_value)}")
+        out.append(f"{name}, {STEPS.get(step, step).lower()}: {', '.join(together(p) for p in parts)}.")
+    passed = [c.message for c in book.checks_of(analysis) if c.name == "comparable" and c.status == "ok"]
+    return [*out, *passed]
 
 
 def _wave(book: Book, level: str) -> str:

@@ -25,12 +25,14 @@ WRITERS = {
 
 def question_tables(book: Book, question: Question) -> list[TableSpec]:
     """Return the tables of one question."""
-    from implstats.report.tables import mixed, sample, sem
+    from implstats.report.tables import invariance, mixed, sample, sem
 
     if question.kind in MIXED_TYPES:
         return mixed.mixed_tables(book, question)
     if question.kind in SEM_TYPES:
         return sem.parameter_tables(book, question)
+    if question.kind == "invariance":
+        return invariance.invariance_tables(book, question)
     return sample.attrition_tables(book, question)
 
 
