@@ -43,8 +43,8 @@ def test_every_problem_is_told_at_once_in_readable_places(small):
         "questions[1].ci_level: should be less than 1 (got 95) (line 13)",
         "questions[1].clsuters: not a known field; did you mean 'clusters'? (line 13)",
         "questions[2].type: 'grwoth' is not a known type; did you mean 'growth'? (line 14)",
-        "questions[3].type: field required, one of null_model, growth, contextual, mixed, cfa, path, "
-        "attrition (line 15)",
+        "questions[3].type: field required, one of null_model, growth, contextual, mixed, cfa, "
+        "path, invariance, attrition (line 15)",
     ]
 
 
