@@ -9,7 +9,8 @@ import pytest
 
 from implstats.report import numbers
 from implstats.report.book import open_book
-from implstats.report.tables import all_tables
+from implstats.report.page.sentences import question_sentences
+from implstats.report.tables import all_tables, question_tables
 from implstats.report.tables.mixed_follow_ups import follow_up_tables
 from implstats.report.tables.spec import Cell, headers, make_table
 from implstats.results import Row
@@ -204,3 +205,27 @@ def test_follow_ups_of_a_mixed_model_are_tables_of_their_own(five_waves):
     assert [cell.text for cell in tables[0].rows[0]][1:4] == ["4", "20.0", "5.50"]
     assert "Holm" in tables[2].note
     assert tables[2].rows[0][0].text == "2012 − 2011"
+
+
+def test_a_ladder_of_invariance_is_one_table_with_what_each_step_costs(five_waves):
+    def row(block, step, quantity, estimate, **rest):
+        return Row(study="five", analysis="same:mood", block=block, term=step, quantity=quantity,
+                   estimate=estimate, method="MLR", **rest)  # fmt: skip
+
+    rows = (
+        row("steps", "configural", "chisq", 135.9), row("steps", "configural", "cfi", 0.9891),
+        row("steps", "metric", "chisq", 144.5), row("steps", "metric", "cfi", 0.9911),
+        row("differences", "metric", "chisq_difference", 9.4, df=12.0, p_value=0.67, statistic=9.4),
+        row("differences", "metric", "cfi_difference", -0.0019),
+        row("differences", "metric", "rmsea_difference", 0.0035),
+    )  # fmt: skip
+    book = replace(open_book(five_waves), rows={"same:mood": rows}, checks=())
+    question = replace(book.questions[0], name="same", kind="invariance", title="The same?")
+    (table,) = question_tables(book, question)
+    assert [cell.text for cell in table.rows[1]] == [
+        "Equal loadings (metric)", "144.50", ".991", "9.40", "12", ".670", "−.002", ".004",
+    ]  # fmt: skip
+    assert question_sentences(book, question) == [
+        "mood, equal loadings (metric): ΔCFI\xa0=\xa0−.002, ΔRMSEA\xa0=\xa0.004, "
+        "Δχ²(12)\xa0=\xa09.40, p\xa0=\xa0.670."
+    ]

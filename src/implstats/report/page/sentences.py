@@ -182,7 +182,7 @@ def _fit(book: Book, analysis: str) -> list[str]:
 
 def _ladder(book: Book, analysis: str) -> list[str]:
     """Return what each equality costs, and the step's verdict as its check gives it."""
-    name = book.name_of(analysis)
+    name = book.thing(analysis.partition(":")[2])
     rows = book.select(analysis, block="differences")
     out = []
     for step in dict.fromkeys(r.term for r in rows):
@@ -196,7 +196,7 @@ def _ladder(book: Book, analysis: str) -> list[str]:
             parts.append(f"ΔRMSEA = {bounded(rmsea.estimate, decimals=3)}")
         if test is not None and test.statistic is not None and test.df is not None:
             chisq = f"Δχ²({test.df:.0f}) = {fixed(test.statistic, decimals=2)}"
-            parts.append(chisq if test.p_value is None else f"{chisq}, {p_clause(test.p_value)}")
+            parts += [chisq] if test.p_value is None else [chisq, p_clause(test.p_value)]
         out.append(f"{name}, {STEPS.get(step, step).lower()}: {', '.join(together(p) for p in parts)}.")
     passed = [c.message for c in book.checks_of(analysis) if c.name == "comparable" and c.status == "ok"]
     return [*out, *passed]
