@@ -14,6 +14,7 @@ import numpy as np
 from implstats.mixed.after.linear import fitted_model
 from implstats.mixed.fitted import Fitted
 from implstats.mixed.inference.df_kenward_roger import kenward_roger
+from implstats.mixed.inference.df_satterthwaite import hessian_root
 from implstats.mixed.results import MixedResult
 
 
@@ -32,16 +33,11 @@ def variance_parameters(result: MixedResult) -> np.ndarray | None:
 
 def _observed(model: Fitted) -> np.ndarray | None:
     at = model.optimum.search.at
-    s2, R = at.sigma2, len(at.slope)
-    H = np.empty((R + 1, R + 1))
-    H[:R, :R] = at.bend + at.nu * np.outer(at.rss_slope, at.rss_slope) / at.rss**2
-    H[:R, R] = H[R, :R] = -at.rss_slope / s2**2
-    H[R, R] = at.nu / s2**2
-    unit = 1.0 / np.sqrt(np.abs(np.diag(H)))
-    try:
-        root = np.linalg.cholesky(H * np.outer(unit, unit))
-    except np.linalg.LinAlgError:
+    found = hessian_root(at)
+    if found is None:
         return None
+    root, unit = found
+    s2, R = at.sigma2, len(at.slope)
     half = np.linalg.solve(root, np.diag(unit))
     J = np.eye(R + 1)  # d gamma / d (g, s2)
     J[:R, :R] *= s2

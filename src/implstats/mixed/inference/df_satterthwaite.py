@@ -29,16 +29,11 @@ def satterthwaite_df(at: Evaluation, M: np.ndarray) -> np.ndarray | None:
     M : ndarray, (k, p)
         Contrasts in the coordinates of ``at.beta``.
     """
-    s2, R, p = at.sigma2, len(at.slope), len(at.beta)
-    H = np.empty((R + 1, R + 1))
-    H[:R, :R] = at.bend + at.nu * np.outer(at.rss_slope, at.rss_slope) / at.rss**2
-    H[:R, R] = H[R, :R] = -at.rss_slope / s2**2
-    H[R, R] = at.nu / s2**2
-    unit = 1.0 / np.sqrt(np.abs(np.diag(H)))
-    try:
-        root = np.linalg.cholesky(H * np.outer(unit, unit))
-    except np.linalg.LinAlgError:
+    found = hessian_root(at)
+    if found is None:
         return None
+    root, unit = found
+    s2, R, p = at.sigma2, len(at.slope), len(at.beta)
     MC = M @ at.C
     change = np.empty((len(M), R + 1))
     change[:, :R] = -s2 * np.einsum("ki,rij,kj->kr", MC, at.parts.N.first[:, :p, :p], MC)
@@ -46,3 +41,20 @@ def satterthwaite_df(at: Evaluation, M: np.ndarray) -> np.ndarray | None:
     change[:, R] = plain
     scaled = np.linalg.solve(root, (change * unit).T)
     return (s2 * plain) ** 2 / np.sum(scaled**2, axis=0)
+
+
+def hessian_root(at: Evaluation) -> tuple[np.ndarray, np.ndarray] | None:
+    """Return L (R + 1, R + 1) and u (R + 1,): LL' is the Hessian in (g, s2), rows and columns multiplied by u.
+
+    The criterion is not profiled over s2, which is last. None where the Hessian is not positive definite.
+    """
+    s2, R = at.sigma2, len(at.slope)
+    H = np.empty((R + 1, R + 1))
+    H[:R, :R] = at.bend + at.nu * np.outer(at.rss_slope, at.rss_slope) / at.rss**2
+    H[:R, R] = H[R, :R] = -at.rss_slope / s2**2
+    H[R, R] = at.nu / s2**2
+    unit = 1.0 / np.sqrt(np.abs(np.diag(H)))
+    try:
+        return np.linalg.cholesky(H * np.outer(unit, unit)), unit
+    except np.linalg.LinAlgError:
+        return None
