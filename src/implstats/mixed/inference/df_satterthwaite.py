@@ -44,7 +44,7 @@ def satterthwaite_df(at: Evaluation, M: np.ndarray) -> np.ndarray | None:
 
 
 def hessian_root(at: Evaluation) -> tuple[np.ndarray, np.ndarray] | None:
-    """Return L (R + 1, R + 1) and u (R + 1,): LL' is the Hessian in (g, s2), rows and columns multiplied by u.
+    """Return L (R + 1, R + 1) and u (R + 1,): LL' is the Hessian in (g, s2), rows and columns times u.
 
     The criterion is not profiled over s2, which is last. None where the Hessian is not positive definite.
     """
