@@ -1,7 +1,8 @@
 """Terms to columns: treatment coding and interactions, named as R names them.
 
 A categorical factor of a term is coded by contrasts (the first level left out) if the term without it is in
-the model too, else by all its levels; this is R's rule, which keeps ``0 + arm`` and ``arm:x`` complete.
+the model too, else by all its levels. Without an intercept the first factor alone has all its levels: ``0 + arm
++ sex`` has a mean for each arm, and sex keeps its reference. This is R's rule.
 Reference: Chambers & Hastie (1992), Statistical Models in S, section 2.3.2.
 """
 
@@ -27,14 +28,13 @@ def code_terms(
     parts = [np.ones(n)] if terms.intercept else []
     names = [INTERCEPT] if terms.intercept else []
     owner = [0] if terms.intercept else []
-    present = {frozenset(term) for term in terms.factors}
-    if terms.intercept:
-        present.add(frozenset())
+    present = {frozenset[str](), *(frozenset(term) for term in terms.factors)}
+    complete = None if terms.intercept else _first_category(terms, columns)
     for number, term in enumerate(terms.factors, start=1):
         made: list[np.ndarray] = []
         labels = [""]
         for factor in term:
-            contrast = frozenset(term) - {factor} in present
+            contrast = frozenset(term) - {factor} in present and (term, factor) != complete
             values, own = _code(columns[factor], contrast=contrast)
             # R lets the first factor vary fastest.
             made = [right * left for right in values.T for left in made] if made else list(values.T)
@@ -44,6 +44,11 @@ def code_terms(
         owner += [number] * len(labels)
     # Columns are contiguous, since all that follows goes column by column.
     return (np.stack(parts).T if parts else np.empty((n, 0))), names, owner
+
+
+def _first_category(terms: Terms, columns: Mapping[str, Column]) -> tuple[tuple[str, ...], str] | None:
+    categories = ((t, f) for t in terms.factors for f in t if isinstance(columns[f], Categories))
+    return next(categories, None)
 
 
 def _code(column: Column, *, contrast: bool) -> tuple[np.ndarray, list[str]]:
