@@ -15,6 +15,8 @@ from implstats.sem.after.modification import (
     modification_indices,
 )
 from implstats.sem.after.reliability import FactorReliability, Reliability, reliability
+from implstats.sem.after.residual_summary import ResidualSummary
+from implstats.sem.after.residuals import Residual, Residuals, residuals
 from implstats.sem.after.score_tests import ScoreTest, ScoreTests, score_tests
 from implstats.sem.after.standardised import (
     StandardisedParameter,
@@ -41,6 +43,9 @@ __all__ = [
     "OptimiserRecord",
     "Parameter",
     "Reliability",
+    "Residual",
+    "ResidualSummary",
+    "Residuals",
     "Retention",
     "ScoreTest",
     "ScoreTests",
@@ -57,6 +62,7 @@ __all__ = [
     "modification_indices",
     "number_of_factors",
     "reliability",
+    "residuals",
     "score_tests",
     "standardised",
     "wald_test",

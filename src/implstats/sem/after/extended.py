@@ -78,3 +78,15 @@ def extend(estimated: Estimated, *, free: Callable[[Row], bool], add: Sequence[R
     start = [value for _, value in freed] + [0.0] * len(added)
     theta = np.concatenate([estimated.optimum.theta, start])
     return Extended(table=wider, structures=structures, theta=theta, new=tuple(new), n_exo=n_exo)
+
+
+def wider_tangent(estimated: Estimated, n_exo: int) -> Array:
+    """Return the directions in which the q parameters and the moments of fixed predictors can move.
+
+    A matrix of shape (q + n_exo, t): the constraints bind the parameters, nothing the moments.
+    """
+    q = estimated.table.n_free
+    K = np.eye(q) if estimated.tangent is None else estimated.tangent
+    out = np.zeros((q + n_exo, K.shape[1] + n_exo))
+    out[:q, : K.shape[1]], out[q:, K.shape[1] :] = K, np.eye(n_exo)
+    return out

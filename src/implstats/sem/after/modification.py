@@ -28,7 +28,7 @@ from scipy.special import chdtrc
 from implstats.errors import UsageError, did_you_mean
 from implstats.results import Check, finite_or_none
 from implstats.sem.after.candidates import candidate_rows
-from implstats.sem.after.extended import Extended, extend
+from implstats.sem.after.extended import Extended, extend, wider_tangent
 from implstats.sem.after.normal_theory import normal_theory_fit
 from implstats.sem.estimators.criterion import criterion_of
 from implstats.sem.estimators.ml import Evaluation
@@ -153,7 +153,7 @@ def modification_indices(
     if at.gradient is None or at.information is None:
         raise AssertionError("the criterion exists at an optimum")
     q = estimated.table.n_free + model.n_exo
-    score, V = score_and_variance(at.gradient, at.information, tangent=_tangent(estimated, model.n_exo))
+    score, V = score_and_variance(at.gradient, at.information, tangent=wider_tangent(estimated, model.n_exo))
     identified = UNIDENTIFIED * np.diag(at.information)[q:] < V
     epc = np.divide(score, V, out=np.zeros_like(V), where=identified)
     rows = _rows(estimated, model, at, epc, n_mi=estimated.sample.n * score * epc, keep=identified)
@@ -176,15 +176,6 @@ def _check_call(minimum: float | None, kinds: Sequence[str] | None, information:
             f"information '{information}' is not known{did_you_mean(information, known) or '.'} Choose "
             "expected or observed."
         )
-
-
-def _tangent(estimated: Estimated, n_exo: int) -> Array:
-    """Directions in which the model's parameters, and the moments of fixed predictors, can move."""
-    q = estimated.table.n_free
-    K = np.eye(q) if estimated.tangent is None else estimated.tangent
-    out = np.zeros((q + n_exo, K.shape[1] + n_exo))
-    out[:q, : K.shape[1]], out[q:, K.shape[1] :] = K, np.eye(n_exo)
-    return out
 
 
 def score_and_variance(gradient: Array, information: Array, *, tangent: Array) -> tuple[Array, Array]:

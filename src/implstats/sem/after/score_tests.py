@@ -1,7 +1,7 @@
 """Score tests of equality constraints: what chi-square would lose, about, if they were released.
 
 Give every row of the table its own parameter (r of them). Equal labels and constraints ``==`` are then rows
-of a matrix R (m, r) of full rank, and with s the mean score and I the information of one person at the estimate,
+of a matrix R (m, r) of full rank, and with s the mean score and I the information of one person there,
 
     all at once    n s' I^- s                  df = rank(I) - (r - m)
     one, the i-th  n (z_i's)^2 / V_i,  V_i = z_i'I z_i - z_i'I K (K'I K)^-1 K'I z_i          df = 1
@@ -11,7 +11,7 @@ constraint i. z_i's / V_i is the expected change of the constraint's left minus 
 Releasing all may leave the model unidentified, as with scalar invariance, whose release would have free
 latent means beside free intercepts. Then I has a null space, along which the likelihood does not change,
 and the degrees of freedom are fewer than constraints; lavaan 0.6-14 counts the constraints.
-Silvey (1959), Annals of Mathematical Statistics 30; Bentler & Chou (1992), Sociological Methods & Research 21.
+Silvey (1959), Annals of Mathematical Statistics 30; Bentler & Chou (1992), Sociological Methods 21.
 """
 
 from __future__ import annotations

@@ -1,0 +1,136 @@
+"""How far residuals of moments vary from sample to sample.
+
+With A the information of one person in the distinct moments at the implied ones, Delta (moments, q) their
+derivatives, and Gamma / n_g the covariance matrix of a group's sample moments,
+
+    e = m - mu(theta),    cov(e) = Q Gamma Q' / n_g,    Q = I - (n_g / n) Delta H^-1 Delta' A
+
+H = sum_g (n_g / n) Delta'A Delta, inverted within the constraints: fitting takes out of the moments what the
+model can reproduce. Moments of fixed predictors are reproduced exactly and count among the parameters here.
+Gamma is the inverse information at the sample moments (saturated ones with missing
+answers), under MLR and MLM with the fourth moments of the data in between. A is expected or observed as the
+standard errors are. Moments in the order covariances (rows of the lower triangle), means.
+Maydeu-Olivares & Shi (2017), Methodology 13; Ogasawara (2001), Psychometrika 66.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from implstats.sem.after.extended import extend, wider_tangent
+from implstats.sem.data.patterns import Patterns
+from implstats.sem.data.sample import Sample
+from implstats.sem.estimators.incomplete import (
+    State,
+    evaluate_moments,
+    moment_derivatives,
+    moment_information,
+    pair_index,
+    score_products,
+)
+from implstats.sem.fitted import Estimated
+from implstats.sem.model.matrices import columns_to_free
+from implstats.sem.model.moments import derivative_stacks, implied_moments
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Spread:
+    """Covariance matrices of a group's sample moments and of its residuals, each (moments, moments)."""
+
+    sample: Array
+    residual: Array
+
+
+def residual_spreads(estimated: Estimated) -> tuple[Spread, ...]:
+    """Return the covariance matrices of each group's residuals."""
+    means, robust = estimated.table.means, estimated.options.estimator != "ML"
+    observed = estimated.options.estimator == "MLR" or (
+        estimated.options.estimator == "ML" and estimated.options.information == "observed"
+    )
+    model = extend(estimated, free=lambda row: row.exo)
+    deltas, information, gammas = [], [], []
+    for k, sample in enumerate(estimated.sample.groups):
+        structure = model.structures[k]
+        moments = implied_moments(structure, model.theta)
+        mean = moments.mean if means else sample.moments.mean
+        patterns = _patterns(sample)
+        keep = slice(None) if means else slice(len(pair_index(len(mean))[0]))
+        deltas.append(
+            columns_to_free(structure, moment_derivatives(derivative_stacks(structure, moments)))[keep]
+        )
+        at = _state(patterns, moments.cov, mean)
+        information.append(moment_information(patterns, at, observed=observed)[keep, keep])
+        gammas.append(_gamma(patterns, sample, observed=observed, robust=robust)[keep, keep] / patterns.n)
+    share = estimated.sample.share
+    H = np.zeros((deltas[0].shape[1],) * 2)
+    for s, delta, A in zip(share, deltas, information, strict=True):
+        H += s * delta.T @ A @ delta
+    K = wider_tangent(estimated, model.n_exo)
+    inverse = K @ np.linalg.solve(K.T @ H @ K, K.T)
+    found = []
+    for s, delta, A, gamma in zip(share, deltas, information, gammas, strict=True):
+        Q = np.eye(len(gamma)) - s * delta @ (inverse @ (delta.T @ A))
+        found.append(Spread(sample=gamma, residual=Q @ gamma @ Q.T))
+    return tuple(found)
+
+
+def _patterns(sample: Sample) -> Patterns:
+    """The patterns of answers; one of complete persons."""
+    if sample.incomplete is not None:
+        return sample.incomplete.patterns
+    of, p = sample.moments, len(sample.moments.mean)
+    return Patterns(
+        n=of.n, seen=np.ones((1, p), dtype=bool), share=np.ones(1), mean=of.mean[None], cov=of.cov[None],
+        rows=sample.centred + of.mean, bounds=np.array([0, len(sample.centred)], dtype=np.intp),
+        constant=p * float(np.log(2 * np.pi)),
+    )  # fmt: skip
+
+
+def _state(patterns: Patterns, cov: Array, mean: Array) -> State:
+    state = evaluate_moments(patterns, cov, mean)
+    if state is None:
+        raise AssertionError("the moments of a judged model are positive definite")
+    return state
+
+
+def _gamma(patterns: Patterns, sample: Sample, *, observed: bool, robust: bool) -> Array:
+    """Covariance matrix of the saturated moments of one person."""
+    cov, mean = sample.moments.cov, sample.moments.mean
+    state = _state(patterns, cov, mean)
+    inverse = np.linalg.inv(moment_information(patterns, state, observed=observed))
+    if not robust:
+        return np.asarray(inverse)
+    return np.asarray(inverse @ (score_products(patterns, state, mean) / patterns.n) @ inverse)
+
+
+def correlation_derivatives(cov: Array, *, bollen: bool) -> Array:
+    """Return the derivatives of scaled moments in the moments, (moments, moments), p means included.
+
+    Parameters
+    ----------
+    cov : ndarray, shape (p, p)
+        S.
+    bollen : bool
+        Of correlations, whose standard deviations vary; else of moments over fixed standard deviations.
+
+    >>> correlation_derivatives(np.diag([4.0, 1.0]), bollen=False)[:3, :3].diagonal().tolist()
+    [0.25, 0.5, 1.0]
+    """
+    p = len(cov)
+    i, j, at = pair_index(p)
+    sd = np.sqrt(np.diag(cov))
+    out = np.zeros((len(i) + p,) * 2)
+    rows = np.arange(len(i))
+    out[rows, rows] = 1.0 / (sd[i] * sd[j])
+    if bollen:
+        r = cov[i, j] / (sd[i] * sd[j])
+        for side in (i, j):
+            np.add.at(out, (rows, at[side, side]), -0.5 * r / cov[side, side])
+    means = len(i) + np.arange(p)
+    out[means, means] = 1.0 / sd
+    return out
