@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
 
@@ -116,6 +117,43 @@ class LevelModes:
     values: np.ndarray
 
 
+class DeferredModes(Sequence[LevelModes]):
+    """Conditional modes that are computed when they are first looked at; most fits are never asked.
+
+    >>> modes = DeferredModes(lambda: ())
+    >>> len(modes), modes == ()
+    (0, True)
+    """
+
+    __slots__ = ("_found", "_work")
+
+    def __init__(self, work: Callable[[], tuple[LevelModes, ...]]) -> None:
+        self._work = work
+        self._found: tuple[LevelModes, ...] | None = None
+
+    def _all(self) -> tuple[LevelModes, ...]:
+        if self._found is None:
+            self._found = self._work()
+        return self._found
+
+    def __len__(self) -> int:
+        return len(self._all())
+
+    @overload
+    def __getitem__(self, index: int) -> LevelModes: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[LevelModes]: ...
+
+    def __getitem__(self, index: int | slice) -> LevelModes | Sequence[LevelModes]:
+        return self._all()[index]
+
+    def __eq__(self, other: object) -> bool:
+        return self._all() == (other._all() if isinstance(other, DeferredModes) else other)
+
+    __hash__ = None  # type: ignore[assignment]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MixedResult:
     """A fitted mixed model.
@@ -157,7 +195,8 @@ class MixedResult:
     covariance : ndarray, (p, p), or None
         Of the fixed effects, as used for the standard errors; NaN where there is none.
     terms : tuple of str, (p,)
-    modes : tuple of LevelModes
+    modes : sequence of LevelModes
+        Computed when first looked at.
     ci_level : float
     model_based : tuple of FixedEffect
         The coefficients with standard errors and df that trust the model; those of ``fixed`` unless
@@ -196,7 +235,7 @@ class MixedResult:
     optimiser: Optimiser | None
     covariance: np.ndarray | None = field(repr=False)
     terms: tuple[str, ...]
-    modes: tuple[LevelModes, ...] = field(repr=False)
+    modes: Sequence[LevelModes] = field(repr=False)
     ci_level: float
     model_based: tuple[FixedEffect, ...] = field(default=(), repr=False)
     residual: ResidualResult | None = None

@@ -8,7 +8,7 @@ not nested in the next are crossed. Clusters are numbered by their ids in sorted
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import combinations, pairwise
 from typing import TYPE_CHECKING, NoReturn
 
@@ -39,6 +39,8 @@ class Clusters:
     first : ndarray, (size,) integers
         One row of each cluster.
     size : int
+    ids : dict of str to ndarray, (size,)
+        Ids of each cluster by column.
     """
 
     name: str
@@ -46,6 +48,7 @@ class Clusters:
     codes: np.ndarray
     first: np.ndarray
     size: int
+    ids: dict[str, np.ndarray] = field(default_factory=dict)
 
 
 def number_clusters(frame: Mapping[str, pd.Series] | pd.DataFrame, columns: tuple[str, ...]) -> Clusters:
@@ -57,7 +60,10 @@ def number_clusters(frame: Mapping[str, pd.Series] | pd.DataFrame, columns: tupl
         codes, size = codes.reshape(-1), int(codes.max()) + 1
     first = np.empty(size, dtype=np.int64)
     first[codes[::-1]] = np.arange(len(codes) - 1, -1, -1)
-    return Clusters(name=":".join(columns), columns=columns, codes=codes, first=first, size=size)
+    return Clusters(
+        name=":".join(columns), columns=columns, codes=codes, first=first, size=size,
+        ids={column: frame[column].to_numpy()[first] for column in columns},
+    )  # fmt: skip
 
 
 def _codes(series: pd.Series) -> tuple[np.ndarray, int]:

@@ -111,6 +111,17 @@ class CovarianceShape:
         return r, s
 
     @cached_property
+    def _pair_of(self) -> np.ndarray:
+        place = np.empty((self.size, self.size), dtype=int)
+        r, s = self.pairs
+        place[r, s] = place[s, r] = np.arange(len(r))
+        return place
+
+    def square(self, by_pairs: np.ndarray) -> np.ndarray:
+        """Return second derivatives by pairs, (T, ...), as a symmetric array, (R, R, ...)."""
+        return np.asarray(by_pairs[self._pair_of])
+
+    @cached_property
     def curvature(self) -> np.ndarray:
         """Second derivative of g in theta, a constant, (R, R, R): entry of g, theta, theta."""
         out = np.zeros((self.size,) * 3)
@@ -161,6 +172,8 @@ class CovarianceShape:
 
     def matrices(self, g: np.ndarray) -> list[np.ndarray]:
         """Return G_l of each level, (q_l, q_l)."""
+        if all(level.q == 1 for level in self.levels):
+            return [g[where, None] for where in self.slices]
         padded = np.append(g, 0.0)
         return [padded[place] for place in self._elements]
 

@@ -109,25 +109,24 @@ def _evaluate(
     rss = last * last
     value = float(parts.logdet.value) + nu * (1.0 + log(2.0 * pi * rss / nu)) if rss > 0.0 else nan
     if problem.reml:
-        value += 2.0 * float(np.log(L.diagonal()[:p]).sum())
+        value += 2.0 * float(np.add.reduce(np.log(L.diagonal()[:p])))
     if not isfinite(value):
         return None
     inverse = np.linalg.inv(L)
-    T1 = inverse @ N.first @ inverse.T
-    T2 = inverse @ N.second @ inverse.T
+    both = np.concatenate([N.first, N.second]) if N.both is None else N.both
+    flat = (inverse @ both @ inverse.T).reshape(len(both), -1)
     R = shape.size
     weight, weights = _weights(p, nu, problem.reml)
-    flat = T1.reshape(R, -1)
-    slope = parts.logdet.first + flat[:, :: p + 2] @ weight
-    r, s = shape.pairs
-    bend = np.empty((R, R))
-    bend[r, s] = bend[s, r] = parts.logdet.second + T2.reshape(len(r), -1)[:, :: p + 2] @ weight
-    bend -= (flat * weights) @ flat.T
+    trace = flat[:, :: p + 2] @ weight
+    first = flat[:R]
+    slope = parts.logdet.first + trace[:R]
+    bend = shape.square(parts.logdet.second + trace[R:])
+    bend -= (first * weights) @ first.T
     root = inverse[:p, :p]
     return Evaluation(
         theta=theta, g=g, value=value, gradient=slope @ J,
         hessian=J.T @ bend @ J + (slope @ shape.bending).reshape(R, R), slope=slope, bend=bend,
-        beta=inverse[p, :p] * -last, C=root.T @ root, rss=rss, rss_slope=rss * T1[:, p, p],
+        beta=inverse[p, :p] * -last, C=root.T @ root, rss=rss, rss_slope=rss * first[:, -1],
         nu=nu, parts=parts, G=G,
     )  # fmt: skip
 

@@ -35,16 +35,20 @@ from implstats.mixed.gaussian.scalar import scalar_factor
 
 @dataclass(slots=True)
 class Jet:
-    """A quantity with its derivatives: ``value``, ``first`` (R, ...), ``second`` (T, ...) by pairs r <= s."""
+    """A quantity with its derivatives: ``value``, ``first`` (R, ...), ``second`` (T, ...) by pairs r <= s.
+
+    ``both`` is first and second joined, if they stand in one array.
+    """
 
     value: np.ndarray
     first: np.ndarray
     second: np.ndarray
+    both: np.ndarray | None = None
 
 
 def jet(stack: np.ndarray, R: int) -> Jet:
     """Return the parts of a stack of value, first and second derivatives, as views."""
-    return Jet(stack[0], stack[1 : R + 1], stack[R + 1 :])
+    return Jet(stack[0], stack[1 : R + 1], stack[R + 1 :], stack[1:])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

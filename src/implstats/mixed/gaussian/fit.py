@@ -6,7 +6,7 @@ optimum, verified -> covariance and df -> records in the outcome's own unit.
 
 from __future__ import annotations
 
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import TYPE_CHECKING, cast
 
 import numpy as np
@@ -26,7 +26,7 @@ from implstats.mixed.gaussian.records import counts, failed, modes, optimiser, r
 from implstats.mixed.gaussian.reduce import ClusterSums, reduce_rows
 from implstats.mixed.inference.coefficients import infer, t_tests
 from implstats.mixed.inference.robust_inference import infer_robust
-from implstats.mixed.results import MixedResult
+from implstats.mixed.results import DeferredModes, MixedResult
 from implstats.results import Check, verdict_of
 
 if TYPE_CHECKING:
@@ -72,7 +72,7 @@ def fit_gaussian(
         random=random_effects(design, scaled, optimum, s2), residual_variance=s2, checks=tuple(checks),
         formula=read.text, reml=reml, n_dropped=design.n_dropped, missing=dict(design.missing),
         optimiser=optimiser(optimum), covariance=inference.covariance, terms=terms,
-        modes=modes(design, scaled, sums, optimum, data), ci_level=ci_level,
+        modes=DeferredModes(partial(modes, design, scaled, sums, optimum)), ci_level=ci_level,
         model=Fitted(
             formula=read, frame=data, design=design, scaled=scaled, sums=sums, problem=problem,
             optimum=optimum, df=df, robust=robust,

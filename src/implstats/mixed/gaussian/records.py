@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 
 from implstats.mixed.design.build import Design
@@ -16,9 +14,6 @@ from implstats.mixed.gaussian.pool import patterns
 from implstats.mixed.gaussian.reduce import ClusterSums
 from implstats.mixed.results import FixedEffect, LevelModes, MixedResult, Optimiser, RandomEffect
 from implstats.results import Check
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 
 def counts(design: Design) -> dict[str, int]:
@@ -65,9 +60,9 @@ def _element(
 
 
 def modes(
-    design: Design, scaled: Standardised, sums: ClusterSums | CrossedSums, optimum: Optimum,
-    data: pd.DataFrame,
-) -> tuple[LevelModes, ...]:  # fmt: skip
+    design: Design, scaled: Standardised, sums: ClusterSums | CrossedSums, optimum: Optimum
+) -> tuple[LevelModes, ...]:
+    """Return the conditional modes of each level, lowest first, in the outcome's unit."""
     if isinstance(sums, CrossedSums):
         found = crossed_modes(optimum.search.at, sums)
     else:
@@ -76,11 +71,12 @@ def modes(
     return tuple(
         LevelModes(
             cluster=part.clusters.name,
-            ids={c: data[c].to_numpy()[design.rows[part.clusters.first]] for c in part.clusters.columns},
-            terms=part.names, values=scaled.scale * u @ B.T,
+            ids=part.clusters.ids,
+            terms=part.names,
+            values=scaled.scale * u @ B.T,
         )
         for part, u, B in zip(design.levels, found, scaled.B, strict=True)
-    )  # fmt: skip
+    )
 
 
 def failed(
