@@ -1,8 +1,8 @@
 """Terms to columns: treatment coding and interactions, named as R names them.
 
 A categorical factor of a term is coded by contrasts (the first level left out) if the term without it is in
-the model too, else by all its levels. Without an intercept the first factor alone has all its levels: ``0 + arm
-+ sex`` has a mean for each arm, and sex keeps its reference. This is R's rule.
+the model too, else by all its levels. Without an intercept the first factor alone has all its levels: with
+``0 + arm + sex`` there is a mean for each arm, and sex keeps its reference. This is R's rule.
 Reference: Chambers & Hastie (1992), Statistical Models in S, section 2.3.2.
 """
 
