@@ -136,12 +136,9 @@ def test_small_samples_and_few_categories_are_said(frame):
 
 
 REFUSED = [
-    {"estimator": "WLSMV"},
-    {"estimator": "GLS"},
     {"missing": "fiml", "estimator": "MLM"},
     {"missing": "pairwise"},
     {"cluster": "a"},
-    {"ordered": ["a"]},
 ]
 
 

@@ -14,6 +14,7 @@ from implstats.sem.data.groups import GroupedSample
 from implstats.sem.data.sample import Sample
 from implstats.sem.estimators.fiml import Incomplete
 from implstats.sem.estimators.ml import SampleMoments
+from implstats.sem.estimators.weights import RECIPES
 from implstats.sem.fit_indices import (
     NAMES,
     FitRecord,
@@ -26,6 +27,12 @@ from implstats.sem.fit_indices import (
 from implstats.sem.fitted import Estimated
 from implstats.sem.inference.fiml_corrected import corrected_tests
 from implstats.sem.inference.fiml_fit import Deviances, fiml_deviances, fiml_robust
+from implstats.sem.inference.least_squares_fit import (
+    least_squares_record,
+    weighed,
+    weighed_checks,
+    weighed_indices,
+)
 from implstats.sem.inference.robust import Fitted, Kind, Robust, robust_inference
 from implstats.sem.inference.wald import Wald, duals, wald
 from implstats.sem.language.table import ParameterTable
@@ -75,8 +82,10 @@ def failed_result(
 
 def successful_result(estimated: Estimated, *, checks: Sequence[Check], admissible: bool) -> SemResult:
     """Return the result of a proper optimum."""
-    table, options, sample = estimated.table, estimated.options, estimated.sample
+    options, sample = estimated.options, estimated.sample
     record = fit_record(estimated)
+    if options.estimator in RECIPES:
+        return _weighed_result(estimated, record, checks=checks, admissible=admissible)
     robust = robust_of(estimated, record) if options.estimator != "ML" else None
     if robust:
         covariance = robust.covariance
@@ -87,6 +96,24 @@ def successful_result(estimated: Estimated, *, checks: Sequence[Check], admissib
     if robust:
         indices |= scaled_indices(record, robust.scale, robust.baseline_scale) | robust.extra
     indices |= _corrected(estimated, record)
+    return _result(estimated, covariance, indices, checks=checks, admissible=admissible)
+
+
+def _weighed_result(
+    estimated: Estimated, record: FitRecord, *, checks: Sequence[Check], admissible: bool
+) -> SemResult:
+    """Return the result of an estimator of least squares, or of ML with a shifted or adjusted test."""
+    recipe = RECIPES[estimated.options.estimator]
+    found = weighed(estimated, record)
+    indices = weighed_indices(estimated, record, found)
+    checks = [*checks, *weighed_checks(estimated, recipe)]
+    return _result(estimated, found.covariance, indices, checks=checks, admissible=admissible)
+
+
+def _result(
+    estimated: Estimated, covariance: Array, indices: Index, *, checks: Sequence[Check], admissible: bool
+) -> SemResult:
+    table, options, sample = estimated.table, estimated.options, estimated.sample
     parameters = _parameters(estimated, covariance)
     checks = [*checks, *_undefined(parameters)]
     return SemResult(
@@ -216,6 +243,8 @@ def _deviances(block: float, sample: Sample, x: list[int]) -> Deviances:
 
 def fit_record(estimated: Estimated) -> FitRecord:
     """Return what the fit indices need of a fitted model."""
+    if estimated.options.least_squares:
+        return least_squares_record(estimated)
     samples, x = estimated.sample.groups, estimated.x
     p, means, n_groups = len(estimated.structures[0].observed), estimated.table.means, len(samples)
     found = [

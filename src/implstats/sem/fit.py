@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -18,11 +19,15 @@ from implstats.results import Check, verdict_of
 from implstats.sem import checks as check
 from implstats.sem.assemble import failed_result, successful_result
 from implstats.sem.data.fiml_sample import take_incomplete_sample
-from implstats.sem.data.groups import GroupedSample, Grouping, group_rows, take_groups
+from implstats.sem.data.groups import GroupedSample, Grouping, TakeSample, group_rows, take_groups
+from implstats.sem.data.moment_sample import take_moment_sample
+from implstats.sem.data.ordinal_sample import find_categories, take_ordinal_sample
 from implstats.sem.data.sample import read_columns, take_sample
 from implstats.sem.data.summary import refuse_without_persons, summary_sample
-from implstats.sem.estimators.search import Problem, build_problem, search_optimum
+from implstats.sem.estimators.search import Problem, build_problem, search_optimum, with_derived
 from implstats.sem.fitted import Estimated
+from implstats.sem.language.names import find_names
+from implstats.sem.language.ordered import check_group_equal
 from implstats.sem.language.syntax import ModelText, parse_model
 from implstats.sem.language.table import ParameterTable, build_table
 from implstats.sem.options import Options, check_options
@@ -39,7 +44,7 @@ def fit(
     data: pd.DataFrame | None = None,
     *,
     kind: str = "sem",
-    estimator: str = "ML",
+    estimator: str | None = None,
     missing: str = "listwise",
     group: str | None = None,
     group_equal: Sequence[str] = (),
@@ -67,12 +72,16 @@ def fit(
         One row a person; never changed.
     kind : {"sem", "cfa", "growth", "lavaan"}
         Whose defaults to take.
-    estimator : {"ML", "MLR", "MLM"}
-        ML; ML with robust standard errors and a scaled test (Yuan-Bentler, Satorra-Bentler). The other names
-        of the interface are refused for now.
-    missing : {"listwise", "fiml"}
+    estimator : str, optional
+        ``ML`` (the default); ML with robust standard errors and a scaled test: ``MLR`` (Yuan-Bentler),
+        ``MLM`` (Satorra-Bentler), ``MLMV`` (scaled and shifted), ``MLMVS`` (mean and variance adjusted);
+        least squares ``GLS``, ``WLS`` (asymptotically distribution free), ``DWLS``, ``ULS``. For ordered
+        items ``WLSMV`` (the default then), ``WLSM``, ``WLSMVS``, ``ULSM``, ``ULSMV``, ``ULSMVS``, ``WLS``,
+        ``DWLS``, ``ULS``.
+    missing : {"listwise", "fiml", "pairwise"}
         Persons with a missing answer are left out; or every answer given is used (full information, ML and
-        MLR), which switches means on and leaves out only persons without any answer or without a predictor.
+        MLR), which switches means on and leaves out only persons without any answer or without a predictor;
+        or, with ordered items, every pair of variables uses those who answered both.
     group : str, optional
         Column that tells groups apart; the model is fitted to all groups at once, in the order in which they
         appear in the data. Means are then modelled unless switched off.
@@ -85,8 +94,12 @@ def fit(
     cov, n, means
         Instead of ``data``: a labelled covariance matrix (divisor n - 1), the persons it rests on and, if the
         model holds means, the means by name. ML only.
-    cluster, ordered, parameterization
-        Settled places of the interface; only their defaults are fitted by this version.
+    ordered : sequence of str
+        Items whose answers are ordered categories: cut points of normal variables.
+    parameterization : {"delta", "theta"}
+        Of ordered items: their scales are parameters and residual variances follow, or the reverse.
+    cluster
+        A settled place of the interface; only its default is fitted by this version.
     orthogonal, std_lv : bool
         Latent covariances zero; latent variances one.
     meanstructure : bool, optional
@@ -125,8 +138,9 @@ def fit(
     """
     if cov is not None:
         refuse_without_persons(
-            estimator=estimator, missing=missing, group=group, cluster=cluster, ordered=tuple(ordered)
-        )
+            estimator=estimator or "ML", missing=missing, group=group, cluster=cluster,
+            ordered=tuple(ordered),
+        )  # fmt: skip
     options = check_options(
         kind=kind,
         estimator=estimator,
@@ -149,6 +163,7 @@ def fit(
     if cov is not None or data is None:
         table, sample = _from_summary(text, options, data, cov, n, means)
     else:
+        options = with_thresholds(text, data, options)
         table, sample = _from_persons(text, options, data, n, means)
     problem = build_problem(text, table, sample, options)
     result = fit_problem(problem)
@@ -207,18 +222,51 @@ def take_all(
 ) -> GroupedSample:
     """Return the sample of a table's observed variables, group by group."""
     values = read_columns(data, table.names.observed, table.names.latent)
-    take = take_incomplete_sample if options.missing == "fiml" else take_sample
+    take = _taking(values, table, options)
     if grouping is None:
         return GroupedSample(groups=(take(values, table.names.observed, table.names.x),))
     return take_groups(values, table.names.observed, table.names.x, take=take, grouping=grouping)
 
 
+def with_thresholds(text: ModelText, data: pd.DataFrame, options: Options) -> Options:
+    """Return the options with the number of thresholds that the data give to ordered items."""
+    if not options.ordered or not hasattr(data, "columns"):
+        return options
+    names = find_names(text.terms)
+    values = read_columns(data, names.observed, names.latent)
+    found = find_categories(values, names.observed, options.ordered)
+    options = replace(options, thresholds=found.thresholds)
+    check_group_equal(options)
+    return options
+
+
+def _taking(values: Array, table: ParameterTable, options: Options) -> TakeSample:
+    """What takes the sample of a group, as the options ask."""
+    if options.ordered:
+        categories = find_categories(values, table.names.observed, options.ordered)
+        return partial(take_ordinal_sample, options=options, categories=categories)
+    if options.least_squares:
+        return partial(take_moment_sample, estimator=options.estimator, means=table.means)
+    return take_incomplete_sample if options.missing == "fiml" else take_sample
+
+
 def degrees_of_freedom(table: ParameterTable, options: Options) -> tuple[int, int]:
     """Return the degrees of freedom and the number of modelled moments."""
+    if options.ordered:
+        moments = len(table.groups) * _ordinal_moments(table, options)
+        return moments - table.n_free, moments
     p, x = len(table.names.observed), len(table.names.x) if options.fixed_x else 0
     moments = p * (p + 1) // 2 - x * (x + 1) // 2 + (p - x if table.means else 0)
     moments *= len(table.groups)
     return moments - table.n_free, moments
+
+
+def _ordinal_moments(table: ParameterTable, options: Options) -> int:
+    """Thresholds, means and variances of continuous variables, slopes and covariances of one group."""
+    k = len(table.names.x)
+    p = len(table.names.observed) - k
+    continuous = p - len(options.thresholds)
+    return sum(count for _, count in options.thresholds) + 2 * continuous + p * k + p * (p - 1) // 2
 
 
 def fit_problem(problem: Problem, *, start: Array | None = None) -> SemResult:
@@ -249,7 +297,7 @@ def fit_problem(problem: Problem, *, start: Array | None = None) -> SemResult:
     estimated = Estimated(
         problem=problem,
         df=df,
-        optimum=search.optimum,
+        optimum=with_derived(problem, search.optimum),
         information=search.information,
         record=record,
         tangent=search.tangent,

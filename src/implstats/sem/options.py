@@ -10,9 +10,13 @@ from dataclasses import dataclass
 from typing import Literal, get_args
 
 from implstats.errors import NotSupportedError, UsageError, did_you_mean
+from implstats.sem.estimators.weights import FOR_ORDERED, LEAST_SQUARES
 
 Kind = Literal["sem", "cfa", "growth", "lavaan"]
-Estimator = Literal["ML", "MLR", "MLM", "GLS", "ULS", "DWLS", "WLSMV", "ULSMV"]
+Estimator = Literal[
+    "ML", "MLR", "MLM", "MLMV", "MLMVS", "GLS", "WLS", "DWLS", "ULS",
+    "WLSM", "WLSMV", "WLSMVS", "ULSM", "ULSMV", "ULSMVS",
+]  # fmt: skip
 Missing = Literal["listwise", "fiml", "pairwise"]
 Information = Literal["expected", "observed"]
 Parameterization = Literal["delta", "theta"]
@@ -20,7 +24,6 @@ GROUP_EQUAL = (
     "loadings", "intercepts", "means", "thresholds", "regressions", "residuals", "residual.covariances",
     "lv.variances", "lv.covariances",
 )  # fmt: skip
-FITTED_ESTIMATORS = ("ML", "MLR", "MLM")
 FULL_INFORMATION_ESTIMATORS = ("ML", "MLR")
 
 
@@ -44,6 +47,10 @@ class Options:
         Column that tells groups apart.
     group_equal, group_partial : tuple of str
         Kinds of parameters equal in all groups; single parameters, such as ``"x3~1"``, that stay free.
+    ordered : tuple of str
+        Items with ordered categories.
+    thresholds : tuple of (str, int)
+        Number of thresholds of each ordered item, in the model's order; filled in from the data.
     information : {"expected", "observed"}
         Where the standard errors of ML come from. By default expected for complete persons, observed under
         full information, where expected information needs answers missing completely at random.
@@ -62,6 +69,13 @@ class Options:
     group: str | None = None
     group_equal: tuple[str, ...] = ()
     group_partial: tuple[str, ...] = ()
+    ordered: tuple[str, ...] = ()
+    thresholds: tuple[tuple[str, int], ...] = ()
+
+    @property
+    def least_squares(self) -> bool:
+        """Whether the estimator weights squared residuals of sample statistics."""
+        return self.estimator in LEAST_SQUARES
 
     @property
     def automatic(self) -> bool:
@@ -82,7 +96,7 @@ class Options:
 def check_options(
     *,
     kind: str,
-    estimator: str,
+    estimator: str | None,
     missing: str,
     group: str | None,
     group_equal: Sequence[str],
@@ -105,6 +119,7 @@ def check_options(
     NotSupportedError
         A value that this version does not fit, with the alternative.
     """
+    estimator = estimator or ("WLSMV" if ordered else "ML")
     for name, value, known in (
         ("kind", kind, get_args(Kind)),
         ("estimator", estimator, get_args(Estimator)),
@@ -128,6 +143,7 @@ def check_options(
     _check_combinations(
         estimator=estimator, missing=missing, meanstructure=meanstructure, information=information
     )
+    check_item_type(estimator=estimator, missing=missing, ordered=tuple(ordered), meanstructure=meanstructure)
     _check_groups(group, group_equal, group_partial, meanstructure)
     _refuse(
         estimator=estimator,
@@ -138,8 +154,9 @@ def check_options(
     )
     return Options(
         kind=kind, estimator=estimator, missing=missing, parameterization=parameterization,  # type: ignore[arg-type]
-        orthogonal=orthogonal, std_lv=std_lv, fixed_x=estimator == "ML",
-        meanstructure=True if missing == "fiml" or (group is not None and meanstructure is None)
+        orthogonal=orthogonal, std_lv=std_lv, fixed_x=estimator == "ML" or bool(ordered),
+        ordered=tuple(dict.fromkeys(ordered)),
+        meanstructure=True if missing == "fiml" or ordered or (group is not None and meanstructure is None)
         else meanstructure,
         ci_level=float(ci_level), group=group, group_equal=tuple(group_equal),
         group_partial=tuple(group_partial),
@@ -160,6 +177,38 @@ def _check_combinations(
             f"information '{information}' goes with estimator 'ML'; {estimator} has its own in the sandwich. "
             "Leave information out."
         )
+
+
+def check_item_type(
+    *, estimator: str, missing: str, ordered: Sequence[str], meanstructure: bool | None
+) -> None:
+    """Raise where the estimator, the treatment of missing answers and the items' type do not go together."""
+    if isinstance(ordered, str):
+        raise UsageError("ordered should be a list of items, such as ['a', 'b'].")
+    if not ordered and estimator in FOR_ORDERED:
+        raise UsageError(
+            f"estimator '{estimator}' is for ordered items, but none are named. Name them in "
+            "ordered, or take "
+            "'MLR' (robust, for items treated as numbers) or 'DWLS'."
+        )
+    if not ordered:
+        return
+    if estimator == "GLS" or estimator not in LEAST_SQUARES:
+        raise UsageError(
+            f"estimator '{estimator}' does not take ordered items. Use 'WLSMV' (the default with "
+            "ordered), or "
+            "leave ordered out to treat the items as numbers under 'MLR'."
+        )
+    if missing == "fiml":
+        raise NotSupportedError(
+            "missing 'fiml' with ordered items is not done by this version of implstats: their "
+            "likelihood has "
+            "no closed form. Use 'pairwise' (every pair of answers given) or 'listwise'; or "
+            "leave ordered out "
+            "and use 'MLR' with 'fiml'."
+        )
+    if meanstructure is False:
+        raise UsageError("Thresholds of ordered items are part of the means. Leave meanstructure out.")
 
 
 def _check_groups(
@@ -189,30 +238,21 @@ def _refuse(
     ordered: Sequence[str],
 ) -> None:
     problems = []
-    if estimator not in FITTED_ESTIMATORS:
-        problems.append(
-            f"estimator '{estimator}': choose one of {', '.join(FITTED_ESTIMATORS)} (MLR for non-normal "
-            "answers)"
-        )
-    if missing == "pairwise":
+    if missing == "pairwise" and not ordered:
         problems.append(
             "missing 'pairwise': use 'fiml' (every answer given) or 'listwise' (complete persons)"
         )
-    if missing == "fiml" and estimator in FITTED_ESTIMATORS and estimator not in FULL_INFORMATION_ESTIMATORS:
+    if missing == "fiml" and not ordered and estimator not in FULL_INFORMATION_ESTIMATORS:
         problems.append(
             f"estimator '{estimator}' with missing 'fiml': use 'MLR', which is robust with gaps too"
         )
-    if "thresholds" in group_equal:
-        problems.append("group_equal 'thresholds': it needs ordered items, which are not fitted")
+    if "thresholds" in group_equal and not ordered:
+        problems.append("group_equal 'thresholds': it needs ordered items; name them in ordered")
     if cluster is not None:
         problems.append(
             f"cluster '{cluster}': use a mixed model for clustered outcomes, or the model without "
             "cluster, whose "
             "standard errors ignore the clustering"
-        )
-    if ordered:
-        problems.append(
-            f"ordered {', '.join(ordered)}: treat items with five or more categories as numbers under MLR"
         )
     if problems:
         raise NotSupportedError("Not done by this version of implstats: " + "; ".join(problems) + ".")

@@ -30,8 +30,12 @@ from implstats.sem.estimators.criterion import criterion_of
 from implstats.sem.estimators.incomplete import moment_derivatives
 from implstats.sem.estimators.ml import SampleMoments
 from implstats.sem.estimators.search import search_optimum
+from implstats.sem.estimators.weights import RECIPES
 from implstats.sem.fit_indices.chi_square import upper_tail
 from implstats.sem.fitted import Estimated
+from implstats.sem.inference.least_squares_fit import forms_of
+from implstats.sem.inference.quadratic import information as information_of
+from implstats.sem.inference.quadratic import meat as meat_of
 from implstats.sem.inference.robust import score_products
 from implstats.sem.model.matrices import columns_to_free
 from implstats.sem.model.moments import Stacks
@@ -83,8 +87,8 @@ def compare(a: SemResult, b: SemResult, *, method: str | None = None) -> Differe
     a, b : SemResult
         Fits of the same estimator to the same data that did not fail.
     method : str, optional
-        ``chisq`` (ML), ``satorra.bentler.2001`` (the default of MLR and MLM), ``satorra.bentler.2010`` or
-        ``satorra.2000``.
+        ``chisq`` (ML, GLS, WLS), ``satorra.bentler.2001`` (the default of MLR and MLM),
+        ``satorra.bentler.2010`` or ``satorra.2000`` (the only one of all other estimators).
 
     Raises
     ------
@@ -130,14 +134,19 @@ def _ordered(a: SemResult, b: SemResult) -> tuple[SemResult, SemResult]:
 def method_of(method: str | None, estimator: str, full_information: bool) -> Method:
     """Return the method asked for or the estimator's own, if it suits."""
     known = get_args(Method)
-    chosen = method or ("chisq" if estimator == "ML" else "satorra.bentler.2001")
+    recipe = RECIPES.get(estimator)
+    plain = estimator in ("ML", "GLS", "WLS")
+    usual = "satorra.2000" if recipe else "satorra.bentler.2001"
+    chosen = method or ("chisq" if plain else usual)
     if chosen not in known:
         raise UsageError(
             f"method '{chosen}' is not known{did_you_mean(chosen, known) or '.'} Choose one of "
             f"{', '.join(known)}."
         )
-    if (chosen == "chisq") != (estimator == "ML"):
-        right = "'chisq'" if estimator == "ML" else "'satorra.bentler.2001', '...2010' or 'satorra.2000'"
+    right = "'chisq'" if plain else "'satorra.bentler.2001', '...2010' or 'satorra.2000'"
+    if recipe and not plain:
+        right = "'satorra.2000'"
+    if (chosen == "chisq") != plain or (recipe and not plain and chosen != "satorra.2000"):
         raise UsageError(f"method '{chosen}' does not suit the estimator {estimator}. Use {right}.")
     if chosen == "satorra.2000" and full_information:
         raise NotSupportedError(
@@ -229,6 +238,8 @@ def _scale_at(one: Estimated, theta: Array) -> float:
 
 def reproduced(one: Estimated, zero: Estimated) -> Array | None:
     """Return the free model's theta at which it implies the restricted model's moments; ``None`` if none."""
+    if one.options.least_squares:
+        return _reproduced_statistics(one, zero)
     groups, order = [], _order(one, zero)
     for sample, moments in zip(one.sample.groups, zero.moments, strict=True):
         cov = moments.cov[np.ix_(order, order)]
@@ -246,6 +257,21 @@ def reproduced(one: Estimated, zero: Estimated) -> Array | None:
     return found.optimum.theta if left < NESTED else None
 
 
+def _reproduced_statistics(one: Estimated, zero: Estimated) -> Array | None:
+    """The same for least squares, whose moments are the sample statistics."""
+    groups = []
+    for sample, block in zip(one.sample.groups, zero.blocks, strict=True):
+        if sample.least_squares is None or block.error is None:
+            raise AssertionError("a least-squares fit has statistics")
+        implied = sample.least_squares.statistics - block.error
+        groups.append(replace(sample, least_squares=replace(sample.least_squares, statistics=implied)))
+    problem = replace(one.problem, sample=replace(one.sample, groups=tuple(groups)))
+    found = search_optimum(problem, start=one.optimum.theta)
+    if found is None or not found.proper:
+        return None
+    return found.optimum.theta if one.sample.n * found.optimum.evaluation.value < NESTED else None
+
+
 def _order(one: Estimated, zero: Estimated) -> list[int]:
     """Where the free model's observed variables stand in the restricted model."""
     return [zero.table.names.observed.index(name) for name in one.table.names.observed]
@@ -260,17 +286,32 @@ def _derivatives(fitted: Estimated, order: list[int]) -> Array:
     return delta if fitted.tangent is None else delta @ fitted.tangent
 
 
+def _jacobian(fitted: Estimated) -> Array:
+    """Derivatives of all groups' statistics in the directions that the constraints leave."""
+    J = np.vstack([block.jacobian for block in fitted.blocks if block.jacobian is not None])
+    return J if fitted.tangent is None else J @ fitted.tangent
+
+
 def _moments_2000(one: Estimated, zero: Estimated, m: int) -> tuple[float, float]:
     """1/a and b of the scaled and shifted test."""
+    forms = forms_of(one) if one.options.estimator in RECIPES else []
     information = one.information if one.options.estimator == "MLM" else one.observed
+    if forms:
+        information = information_of(forms)
     K = np.eye(len(information)) if one.tangent is None else one.tangent
     P = np.linalg.inv(K.T @ information @ K)
     order = _order(one, zero)
-    H = np.linalg.lstsq(_derivatives(one, sorted(order)), _derivatives(zero, order), rcond=None)[0]
+    if one.options.least_squares:
+        H = np.linalg.lstsq(_jacobian(one), _jacobian(zero), rcond=None)[0]
+    else:
+        H = np.linalg.lstsq(_derivatives(one, sorted(order)), _derivatives(zero, order), rcond=None)[0]
     left, s, _ = np.linalg.svd(H)
     rank = int((s > 1e-9 * s[0]).sum())
     A = left[:, rank:].T
-    J = K.T @ score_products(one.structures, fitted_groups(one), "MLM") @ K / one.sample.n
+    if forms:
+        J = K.T @ meat_of(forms) @ K
+    else:
+        J = K.T @ score_products(one.structures, fitted_groups(one), "MLM") @ K / one.sample.n
     PA = P @ A.T
     U = np.linalg.solve(A @ PA, PA.T @ J @ PA)
     scale = float(np.sqrt((U * U.T).sum() / m))

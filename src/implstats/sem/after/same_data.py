@@ -22,6 +22,10 @@ def refuse_other_data(one: Estimated, zero: Estimated) -> None:
     if names != others:
         only = ", ".join(sorted(names ^ others)[:8])
         problems.append(f"they do not hold the same observed variables ({only})")
+    elif a.ordered and one.table.names.observed != zero.table.names.observed:
+        problems.append("their ordered items stand in another order; write them in the same order")
+    if set(a.ordered) != set(b.ordered) or (a.ordered and a.parameterization != b.parameterization):
+        problems.append("ordered items or their parameterization differ")
     if one.sample.labels != zero.sample.labels:
         problems.append("their groups differ")
     elif one.sample.n != zero.sample.n:

@@ -56,6 +56,13 @@ class GroupedSample:
         return tuple(sample.moments.n / self.n for sample in self.groups)
 
     @property
+    def share_of_criterion(self) -> tuple[float, ...]:
+        """Each group's weight in the criterion: its share; under least squares that of n_g - 1."""
+        if self.groups[0].least_squares is None:
+            return self.share
+        return tuple((sample.moments.n - 1) / (self.n - len(self.groups)) for sample in self.groups)
+
+    @property
     def n_rows(self) -> int:
         """Rows of the data."""
         return sum(sample.n_rows for sample in self.groups) + self.n_no_group
@@ -107,7 +114,7 @@ def group_rows(data: pd.DataFrame, column: str) -> Grouping:
     import pandas as pd
 
     codes, values = pd.factorize(data[column], use_na_sentinel=True)
-    labels = tuple(_label(value) for value in values)
+    labels = tuple(group_label(value) for value in values)
     if len(labels) < 2:
         raise DataError(
             f"group '{column}' holds {len(labels)} group(s); at least two are needed. Leave group out to "
@@ -126,7 +133,8 @@ def group_rows(data: pd.DataFrame, column: str) -> Grouping:
     )
 
 
-def _label(value: object) -> str:
+def group_label(value: object) -> str:
+    """Return the text by which a group is known: 1.0 and 1 are one group."""
     return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
 
 

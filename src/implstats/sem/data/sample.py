@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from implstats.errors import DataError, did_you_mean
 from implstats.sem.estimators.fiml import Incomplete
+from implstats.sem.estimators.least_squares import LeastSquares
 from implstats.sem.estimators.ml import SampleMoments, inverse_and_log_det
 
 if TYPE_CHECKING:
@@ -45,6 +46,8 @@ class Sample:
         Variables with five or fewer different answers, exogenous ones apart.
     incomplete : Incomplete or None
         The patterns of answers under full information.
+    least_squares : LeastSquares or None
+        The statistics and weights of a least-squares estimator.
     summary : str
         ``covariance`` or ``correlation`` where only such a matrix was given; empty with persons' answers.
     """
@@ -57,6 +60,7 @@ class Sample:
     few_categories: tuple[str, ...]
     incomplete: Incomplete | None = None
     summary: str = ""
+    least_squares: LeastSquares | None = None
 
 
 def named_list(names: Sequence[str]) -> str:

@@ -1,6 +1,8 @@
 """Which criterion a sample calls for: of complete persons' moments, or of all answers; in all groups.
 
 F = sum_g (n_g / n) F_g,   gradient and information likewise: all groups share one vector theta
+
+Under least squares n_g - 1 takes the place of n_g, so that (n - G) F is chi-square (Browne 1984).
 """
 
 from __future__ import annotations
@@ -13,6 +15,7 @@ from numpy.typing import NDArray
 from implstats.sem.data.groups import GroupedSample
 from implstats.sem.data.sample import Sample
 from implstats.sem.estimators.fiml import evaluate_fiml
+from implstats.sem.estimators.least_squares import evaluate_least_squares
 from implstats.sem.estimators.ml import Curvature, Evaluation, evaluate_ml
 from implstats.sem.estimators.optimise import Criterion
 from implstats.sem.model.matrices import Structure
@@ -22,7 +25,7 @@ Array = NDArray[np.float64]
 
 def criterion_of(structures: Sequence[Structure], sample: GroupedSample) -> Criterion:
     """Return F with its derivatives as a function of theta, shape (q,), and the curvature asked for."""
-    share = sample.share
+    share = sample.share_of_criterion
 
     def criterion(theta: Array, curvature: Curvature) -> Evaluation:
         blocks = []
@@ -37,6 +40,8 @@ def criterion_of(structures: Sequence[Structure], sample: GroupedSample) -> Crit
 
 
 def _evaluate(structure: Structure, sample: Sample, theta: Array, curvature: Curvature) -> Evaluation:
+    if sample.least_squares is not None:
+        return evaluate_least_squares(structure, sample.least_squares, theta, curvature)
     if sample.incomplete is None:
         return evaluate_ml(structure, sample.moments, theta, curvature)
     return evaluate_fiml(structure, sample.incomplete.patterns, theta, curvature)

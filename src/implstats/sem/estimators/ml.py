@@ -69,6 +69,8 @@ class Evaluation:
         W = Sigma^-1.
     moments, stacks
         What the value was computed from.
+    jacobian, error : ndarray, shapes (S, q) and (S,)
+        Under least squares: derivatives of the S model statistics, and sample less model.
     blocks : tuple of Evaluation
         Of several groups: each group's own, to which ``weight``, ``moments`` and ``stacks`` belong.
     """
@@ -79,6 +81,8 @@ class Evaluation:
     weight: Array | None = None
     moments: Moments | None = None
     stacks: Stacks | None = None
+    jacobian: Array | None = None
+    error: Array | None = None
     blocks: tuple[Evaluation, ...] = ()
 
 

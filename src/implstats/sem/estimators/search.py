@@ -14,12 +14,14 @@ from implstats.sem.data.groups import GroupedSample
 from implstats.sem.estimators.constrained import ConstrainedOptimum, System, minimise_constrained
 from implstats.sem.estimators.constraints import Constraints, Space, linear_space
 from implstats.sem.estimators.criterion import criterion_of
+from implstats.sem.estimators.least_squares import derived_values
 from implstats.sem.estimators.ml import Curvature, Evaluation
 from implstats.sem.estimators.optimise import Criterion, Optimum, minimise
 from implstats.sem.language.constraints import Constraint
 from implstats.sem.language.syntax import ModelText, ModelTextError
 from implstats.sem.language.table import ParameterTable, build_table
 from implstats.sem.model.matrices import Structure, build_structures, fill_sample_moments
+from implstats.sem.model.moments import implied_moments
 from implstats.sem.model.rescale import marker_start
 from implstats.sem.model.standardise import row_values
 from implstats.sem.model.starts import start_values
@@ -145,6 +147,7 @@ def search_from(problem: Problem, starts: Sequence[Array] | None) -> Search | No
     criterion = criterion_of(problem.structures, problem.sample)
     samples = [group.moments for group in problem.sample.groups]
     points = start_values(problem.table, problem.structures, samples) if starts is None else iter(starts)
+    points = (with_sample_thresholds(problem, point) for point in points) if starts is None else points
     attempt = None
     for number, theta in enumerate(points, start=1):
         point = theta if problem.space is None else problem.space.outside(problem.space.inside(theta))
@@ -153,6 +156,34 @@ def search_from(problem: Problem, starts: Sequence[Array] | None) -> Search | No
             if attempt.proper:
                 break
     return attempt
+
+
+def with_sample_thresholds(problem: Problem, theta: Array) -> Array:
+    """Return a start vector with the free thresholds of ordered items at the first group's sample values."""
+    ls = problem.sample.groups[0].least_squares
+    if ls is None or not len(problem.structures[0].template["tau"]):
+        return theta
+    moved = theta.copy()
+    for row in problem.table.of_group(1):
+        if row.op == "|" and row.free and row.start is None:
+            place = problem.structures[0].place[id(row)][1]
+            moved[row.free - 1] = ls.statistics[int(np.nonzero(ls.tau == place)[0][0])]
+    for row in problem.table.rows:
+        if row.op == "~*~" and row.free and row.start is None:
+            moved[row.free - 1] = 1.0
+    return moved
+
+
+def with_derived(problem: Problem, optimum: Optimum) -> Optimum:
+    """Return a least-squares optimum with the model's whole moments, and fill in what follows from it."""
+    blocks = []
+    groups = zip(problem.structures, problem.sample.groups, optimum.evaluation.blocks, strict=True)
+    for structure, sample, block in groups:
+        if sample.least_squares is None:
+            return optimum
+        derived_values(structure, sample.least_squares, optimum.theta)
+        blocks.append(replace(block, moments=implied_moments(structure, optimum.theta)))
+    return replace(optimum, evaluation=replace(optimum.evaluation, blocks=tuple(blocks)))
 
 
 def _from_unit_variances(problem: Problem) -> Search | None:

@@ -14,6 +14,7 @@ from dataclasses import replace
 
 from implstats.errors import did_you_mean
 from implstats.sem.language.names import Names
+from implstats.sem.language.ordered import free_in_later_groups
 from implstats.sem.language.rows import Row
 from implstats.sem.options import Options
 
@@ -30,6 +31,7 @@ def rows_by_group(rows: Sequence[Row], names: Names, options: Options, n_groups:
 
 def _freed(row: Row, latent: set[str], options: Options) -> Row:
     equal = options.group_equal
+    free_in_later_groups(row, options)
     if row.user or row.lhs not in latent:
         return row
     if row.op == "~1" and "intercepts" in equal and "means" not in equal:
@@ -46,6 +48,7 @@ def _kinds(names: Names) -> dict[str, Callable[[Row], bool]]:
     observed = {name for name in names.observed if name not in x}
     return {
         "loadings": lambda r: r.op == "=~",
+        "thresholds": lambda r: r.op == "|",
         "regressions": lambda r: r.op == "~",
         "intercepts": lambda r: r.op == "~1" and r.lhs in observed,
         "means": lambda r: r.op == "~1" and r.lhs in latent,

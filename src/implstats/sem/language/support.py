@@ -7,14 +7,16 @@ from implstats.sem.language.syntax import ModelText
 
 _OPERATORS = {
     "<~": "a composite ('<~') is not estimated; compute the composite score as a column, or use '=~'",
-    "|": "thresholds ('|') need ordered items, which are not fitted; leave the thresholds out and treat "
-    "items as numbers",
-    "~*~": "response scales ('~*~') need ordered items, which are not fitted; leave them out",
+    "|": "thresholds ('|') need ordered items; name the items in ordered",
+    "~*~": "response scales ('~*~') need ordered items; name the items in ordered",
 }
 
 
-def refuse_unsupported(text: ModelText) -> None:
-    """Raise :class:`NotSupportedError` with everything in the model that this version does not fit."""
+def refuse_unsupported(text: ModelText, *, ordered: bool = False) -> None:
+    """Raise :class:`NotSupportedError` with everything in the model that this version does not fit.
+
+    ``ordered`` tells whether some items are ordered, so that thresholds and scales exist.
+    """
     problems = [
         f"block '{heading}' is not done; write the model of one block without the heading"
         for heading in text.blocks
@@ -22,7 +24,7 @@ def refuse_unsupported(text: ModelText) -> None:
     problems += [
         f"line {term.line}, '{term.lhs} {term.op} {term.rhs}': {_OPERATORS[term.op]}"
         for term in text.terms
-        if term.op in _OPERATORS
+        if term.op in _OPERATORS and not (ordered and term.op in ("|", "~*~"))
     ]
     if problems:
         raise NotSupportedError(

@@ -16,6 +16,7 @@ from implstats.sem.language.defined import names_in, parse_definition, unknown_l
 from implstats.sem.language.groups import equate_groups, rows_by_group
 from implstats.sem.language.modifiers import apply_modifiers, share_labels
 from implstats.sem.language.names import Names, find_names
+from implstats.sem.language.ordered import check_ordered, fix_ordered, scale_rows, threshold_rows
 from implstats.sem.language.rows import Definition, Row
 from implstats.sem.language.support import refuse_unsupported
 from implstats.sem.language.syntax import ModelText, ModelTextError, Term
@@ -89,10 +90,11 @@ def build_table(text: ModelText, options: Options, *, groups: tuple[str, ...] = 
     NotSupportedError
         Parts of the language that this version does not fit.
     """
-    refuse_unsupported(text)
+    refuse_unsupported(text, ordered=bool(options.ordered))
     problems: list[str] = []
     names = find_names(text.terms)
     user = _user_rows(text.terms, problems)
+    check_ordered(text.terms, user, names, options, problems)
     means = (
         bool(options.meanstructure) or options.kind == "growth" or any(r.op == "~1" for r in user.values())
     )
@@ -105,6 +107,7 @@ def build_table(text: ModelText, options: Options, *, groups: tuple[str, ...] = 
         rows.setdefault(_key(row.lhs, row.op, row.rhs), row)
     table = list(rows.values())
     _fix_by_default(table, names, options)
+    fix_ordered(table, options)
     table = rows_by_group(table, names, options, len(groups))
     apply_modifiers(table, text.terms, _key, len(groups), problems)
     notes = [*_notes(names, options), *_label_notes(text.terms, len(groups), options)]
@@ -148,13 +151,14 @@ def _pairs(names: tuple[str, ...], *, diagonal: bool) -> list[tuple[str, str]]:
 
 def _default_rows(names: Names, options: Options, means: bool) -> list[Row]:
     x = set(names.x)
-    rows: list[Row] = []
+    rows: list[Row] = threshold_rows(options)
     if options.automatic:
         modelled = [v for v in names.observed if v not in x]
         rows += [Row(v, "~~", v) for v in (*modelled, *names.latent)]
         rows += [Row(a, "~~", b) for a, b in _pairs(names.latent_x, diagonal=False)]
         rows += [Row(a, "~~", b) for a, b in _pairs((*names.latent_y, *names.observed_y), diagonal=False)]
     rows += [Row(a, "~~", b, exo=options.fixed_x) for a, b in _pairs(names.x, diagonal=True)]
+    rows += scale_rows(options)
     if means:
         rows += [Row(v, "~1", "", exo=options.fixed_x and v in x) for v in names.observed]
         rows += [Row(v, "~1", "") for v in names.latent]

@@ -20,7 +20,7 @@ from implstats.sem.language.table import ParameterTable
 
 Array = NDArray[np.float64]
 Index = NDArray[np.intp]
-ORDER = ("loading", "regression", "psi", "theta", "nu", "alpha")
+ORDER = ("loading", "regression", "psi", "theta", "nu", "alpha", "tau", "delta")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,7 +44,8 @@ class Structure:
         The first ``n_latent`` of eta are latent, the rest observed.
     template : dict of ndarray
         ``loading`` (p, m), ``regression`` (m, m), ``psi`` (m, m), ``theta`` (p, p), ``nu`` (p,),
-        ``alpha`` (m,) with the fixed values in place.
+        ``alpha`` (m,) with the fixed values in place; of ordered items the thresholds ``tau`` (t,), item by
+        item, and the scales ``delta`` (p,).
     cells : dict of Cells
         Free cells by matrix. Entries, the free cells in the order of :data:`ORDER`, number k in all.
     slices : dict of slice
@@ -90,6 +91,7 @@ def build_structure(table: ParameterTable, *, group: int = 1) -> Structure:
     eta = (*latent, *_promoted(table))
     p_of, m_of = {v: i for i, v in enumerate(observed)}, {v: i for i, v in enumerate(eta)}
     p, m = len(observed), len(eta)
+    tau_of = threshold_places(table)
     template = {
         "loading": np.zeros((p, m)),
         "regression": np.zeros((m, m)),
@@ -97,12 +99,14 @@ def build_structure(table: ParameterTable, *, group: int = 1) -> Structure:
         "theta": np.zeros((p, p)),
         "nu": np.zeros(p),
         "alpha": np.zeros(m),
+        "tau": np.zeros(len(tau_of)),
+        "delta": np.ones(p),
     }
     for name in eta[len(latent) :]:
         template["loading"][p_of[name], m_of[name]] = 1.0
     place, exo, entries = {}, [], []
     for row in rows:
-        matrix, i, j = place[id(row)] = _cell(row, p_of, m_of)
+        matrix, i, j = place[id(row)] = _cell(row, p_of, m_of, tau_of)
         if row.exo:
             exo.append((matrix, i, j, p_of[row.lhs], p_of[row.rhs or row.lhs]))
         elif row.free:
@@ -147,7 +151,20 @@ def _promoted(table: ParameterTable) -> list[str]:
     return [v for v in table.names.observed if v in inside]
 
 
-def _cell(row: Row, p_of: dict[str, int], m_of: dict[str, int]) -> tuple[str, int, int]:
+def threshold_places(table: ParameterTable) -> dict[tuple[str, str], int]:
+    """Return the place in tau of each (item, threshold): item by item, thresholds in order."""
+    order = {name: i for i, name in enumerate(table.names.observed)}
+    found = {(row.lhs, row.rhs) for row in table.of_group(1) if row.op == "|"}
+    return {key: k for k, key in enumerate(sorted(found, key=lambda t: (order[t[0]], int(t[1][1:]))))}
+
+
+def _cell(
+    row: Row, p_of: dict[str, int], m_of: dict[str, int], tau_of: dict[tuple[str, str], int]
+) -> tuple[str, int, int]:
+    if row.op == "|":
+        return "tau", tau_of[row.lhs, row.rhs], 0
+    if row.op == "~*~":
+        return "delta", p_of[row.lhs], 0
     if row.op == "=~":
         inner = row.rhs in m_of
         return (

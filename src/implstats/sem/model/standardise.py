@@ -95,10 +95,17 @@ def _standardised_rows(
     residual.update(zip(structure.eta, map(float, _root(np.diag(matrices["psi"]))), strict=True))
     if not observed:
         residual.update(dict.fromkeys(structure.observed, 1.0))
-    return [_scale(row, value, sd, residual) for row, value in zip(rows, values, strict=True)]
+    pairs = zip(rows, values, strict=True)
+    return [_scale(row, value, sd, residual, observed=observed) for row, value in pairs]
 
 
-def _scale(row: Row, value: float, sd: dict[str, float], residual: dict[str, float]) -> float:
+def _scale(
+    row: Row, value: float, sd: dict[str, float], residual: dict[str, float], *, observed: bool
+) -> float:
+    if row.op == "~*~":
+        return 1.0 if observed else value
+    if row.op == "|":
+        return value / sd[row.lhs]
     if value == 0.0:
         return 0.0
     if row.op == "=~":
