@@ -7,6 +7,7 @@
 """
 
 from implstats.sem.after.compare import Difference, compare
+from implstats.sem.after.factor_scores import Determinacy, FactorScores, factor_scores
 from implstats.sem.after.invariance import InvarianceLadder, InvarianceStep, invariance
 from implstats.sem.after.longitudinal import longitudinal_invariance, longitudinal_model
 from implstats.sem.after.modification import (
@@ -31,9 +32,11 @@ from implstats.sem.language.syntax import ModelTextError
 from implstats.sem.results import ModelMoments, OptimiserRecord, Parameter, SemResult
 
 __all__ = [
+    "Determinacy",
     "Difference",
     "Exploration",
     "FactorReliability",
+    "FactorScores",
     "InvarianceLadder",
     "InvarianceStep",
     "ModelMoments",
@@ -55,6 +58,7 @@ __all__ = [
     "WaldTest",
     "compare",
     "explore",
+    "factor_scores",
     "fit",
     "invariance",
     "longitudinal_invariance",
