@@ -37,11 +37,11 @@ def optimum_check(optimum: Optimum) -> Check:
 def identified_check(optimum: Optimum) -> Check:
     """Return whether the data inform every variance and covariance: no flat direction among them."""
     bend = optimum.search.at.bend
-    size = np.abs(np.diag(bend))
-    flat = bool(np.any(size <= FLAT * size.max()))
-    if not flat:
+    size = np.abs(bend.diagonal())
+    flat = bool((size <= FLAT * size.max()).any())
+    if not flat and len(size) > 1:
         unit = 1.0 / np.sqrt(size)
-        flat = bool(np.abs(np.linalg.eigvalsh(bend * np.outer(unit, unit))).min() <= FLAT)
+        flat = bool(np.abs(np.linalg.eigvalsh(bend * (unit[:, None] * unit))).min() <= FLAT)
     if not flat:
         return Check(name="identified", status="ok", message="The data inform every variance and covariance.")
     return Check(
@@ -163,7 +163,7 @@ def _few_clusters(design: Design) -> Check:
 
 def _clusters_of_one(design: Design) -> Check:
     lowest = design.levels[0].clusters
-    ones = int(np.sum(np.bincount(lowest.codes, minlength=lowest.size) == 1))
+    ones = int(np.count_nonzero(np.bincount(lowest.codes, minlength=lowest.size) == 1))
     if not ones:
         return Check(
             name="clusters_of_one", status="ok", message=f"Every {lowest.name} has at least two rows."

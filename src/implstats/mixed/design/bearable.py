@@ -132,6 +132,8 @@ def _saturated(design: Design, level: RandomPart) -> str:
 def slopes_constant_within(level: RandomPart) -> list[str]:
     """Return the random effects, intercept excepted, that have one value in each cluster."""
     slopes = [k for k, name in enumerate(level.names) if name != INTERCEPT]
+    if not slopes:
+        return []
     same = constant_within(level.Z[:, slopes], level.clusters)
     return [level.names[k] for k, yes in zip(slopes, same, strict=True) if yes]
 
@@ -172,7 +174,7 @@ def constant_within(columns: np.ndarray, clusters: Clusters) -> np.ndarray:
     # Where a column varies inside a cluster, the first rows mostly show it, and the rest need not be read.
     for rows in (slice(LOOKED_AT), slice(None)) if len(columns) > LOOKED_AT else (slice(None),):
         for k in np.flatnonzero(found):
-            x, first = columns[rows, k], columns[clusters.first[clusters.codes[rows]], k]
+            x, first = columns[rows, k], columns[clusters.first, k][clusters.codes[rows]]
             found[k] = np.abs(x - first).max() <= SAME * max(np.abs(x).max(), np.abs(first).max())
     return found
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from math import isfinite, isnan
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -189,10 +190,11 @@ def _known_rows(series: Mapping[str, pd.Series], n: int) -> tuple[np.ndarray, di
     """Return which rows have every variable, and the number missing by variable."""
     known, missing = np.ones(n, dtype=bool), {}
     for name, column in series.items():
-        kind = getattr(column.dtype, "kind", "O")
-        if kind in "iub" and isinstance(column.dtype, np.dtype):
+        dtype = column.dtype
+        kind = dtype.kind if isinstance(dtype, np.dtype) else "O"
+        if kind in "iub":
             continue
-        if kind == "f" and isinstance(column.dtype, np.dtype) and not np.isnan(column.to_numpy().min()):
+        if kind == "f" and not isnan(column.to_numpy().min()):
             continue  # a minimum is missing if any value is: one quick pass
         gone = column.isna().to_numpy()
         if gone.any():
@@ -219,7 +221,7 @@ def _value_problems(factor: str, column: Column, formula: Formula) -> list[str]:
         one = factor != formula.response and len(np.unique(column.codes)) < 2
         return [f"'{name}' has one category only in the rows in use; drop it"] if one else []
     ranges = [(float(values.min()), float(values.max())) for values in column.values.T]
-    if not np.isfinite(ranges).all():
+    if not all(isfinite(low) and isfinite(high) for low, high in ranges):
         infinite = int(np.sum(~np.isfinite(column.values).all(axis=1)))
         return [f"'{name}' is infinite in {infinite} row(s); correct or blank them"]
     if factor != formula.response and all(_constant(low, high) for low, high in ranges):
@@ -241,7 +243,7 @@ def _outcome(column: Column, formula: Formula, problems: list[str]) -> np.ndarra
         problems.append(f"the outcome '{name}' has several columns; give one")
     y = column.values[:, 0]
     low, high = float(y.min()), float(y.max())
-    if np.isfinite([low, high]).all() and _constant(low, high):
+    if isfinite(low) and isfinite(high) and _constant(low, high):
         problems.append(f"the outcome '{name}' does not vary in the {len(y)} rows in use")
     return y
 

@@ -13,6 +13,7 @@ condition). Columns that add nothing to those before them are dropped and named,
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import log, sqrt
 
 import numpy as np
 
@@ -22,6 +23,7 @@ from implstats.mixed.design.build import Design, RandomPart
 # A column whose part outside the columns before it is below this share of its SD is a linear combination of
 # them; R's lm uses the same 1e-7, on columns that are not centred.
 COLLINEAR = 1e-7
+TINY = np.finfo(float).tiny
 GRAM_SAFE = 1e-4  # above it, two rounds of Cholesky are as exact as Householder reflections, and quicker
 GRAM_EXACT = 0.1  # above it, one round is
 PERFECT = 1e-10  # residual SD as a share of the outcome's SD: nothing is left to model
@@ -88,23 +90,24 @@ def standardise(design: Design) -> Standardised:
     rest = y - Q @ shift
     again = Q.T @ rest
     rest, shift = rest - Q @ again, shift + again
-    scale = float(np.sqrt(rest @ rest / n))
-    centred = design.y - design.y.mean()
-    spread = float(np.sqrt(centred @ centred / n)) * (1.0 if root is None else float(root.mean()))
+    scale = sqrt(float(rest @ rest) / n)
+    centred = design.y - design.y.sum() / n
+    spread = sqrt(float(centred @ centred) / n) * (1.0 if root is None else float(root.mean()))
     if scale <= PERFECT * spread:
         raise DataError("The predictors fit the outcome perfectly; nothing is left for random effects.")
-    M = A[np.ix_(kept, kept)] @ T
+    whole = p == design.X.shape[1]
+    M = (A if whole else A[np.ix_(kept, kept)]) @ T
     blocks = [_random_map(level) for level in design.levels]
     Z = [_mapped(level.Z, B) for level, B in zip(design.levels, blocks, strict=True)]
     if root is not None:
         Z = [z * root[:, None] for z in Z]
     log_weights = 0.0 if design.weights is None else float(np.sum(np.log(design.weights)))
-    ml = 2.0 * n * np.log(scale) - log_weights
-    log_m = float(np.sum(np.log(np.abs(np.diag(M)))))
+    ml = 2.0 * n * log(scale) - log_weights
+    log_m = float(np.log(np.abs(M.diagonal())).sum())
     return Standardised(
         Q=Q, y=rest / scale, Z=Z, M=M, shift=shift, scale=scale, B=blocks, kept=tuple(kept),
-        dropped=tuple(j for j in range(design.X.shape[1]) if j not in kept),
-        constant_ml=ml, constant_reml=ml - 2.0 * p * np.log(scale) - 2.0 * log_m,
+        dropped=() if whole else tuple(j for j in range(design.X.shape[1]) if j not in kept),
+        constant_ml=ml, constant_reml=ml - 2.0 * p * log(scale) - 2.0 * log_m,
     )  # fmt: skip
 
 
@@ -113,7 +116,7 @@ def _centre(X: np.ndarray, *, intercept: bool) -> tuple[np.ndarray, np.ndarray]:
     A = np.eye(X.shape[1])
     if not intercept:
         return X, A
-    A[0, 1:] = -X[:, 1:].mean(axis=0)
+    A[0, 1:] = X[:, 1:].sum(axis=0) / -len(X)
     shift = A[0].copy()
     shift[0] = 0.0
     return X + shift, A
@@ -145,22 +148,22 @@ def _cholesky_qr(columns: np.ndarray) -> tuple[np.ndarray, np.ndarray] | None:
     n, p = columns.shape
     if n <= p:
         return None
-    T, Q = np.eye(p), columns
+    T, Q = None, columns
     for turn in range(2):
         gram = Q.T @ Q
-        unit = 1.0 / np.sqrt(np.maximum(gram.diagonal(), np.finfo(float).tiny))
+        unit = 1.0 / np.sqrt(np.maximum(gram.diagonal(), TINY))
         try:
-            L = np.linalg.cholesky(gram * np.outer(unit, unit))
+            L = np.linalg.cholesky(gram * (unit[:, None] * unit))
         except np.linalg.LinAlgError:
             return None
         smallest = float(L.diagonal().min())
         if turn == 0 and smallest <= GRAM_SAFE:
             return None
         step = unit[:, None] * np.linalg.inv(L).T
-        Q, T = _mapped(Q, step), T @ step
+        Q, T = _mapped(Q, step), step if T is None else T @ step
         if smallest > GRAM_EXACT:
             break
-    return Q, T
+    return None if T is None else (Q, T)
 
 
 def _mapped(X: np.ndarray, B: np.ndarray) -> np.ndarray:

@@ -102,7 +102,14 @@ def eliminate(moments: Moments, shape: CovarianceShape, G: list[np.ndarray]) -> 
     G : list of ndarray, (q_l, q_l)
         Relative covariance of each level, lowest first.
     """
-    return eliminate_above(moments, shape, G, *eliminate_lowest(moments, shape, G[0]))
+    own_logdet, packed, K = eliminate_lowest(moments, shape, G[0])
+    if shape.size == 1:  # one random effect a cluster and no other level: nothing stands above it
+        p1 = len(moments.XX)
+        flat = packed.reshape(3, -1) @ moments.products
+        N = np.negative(flat, out=flat).take(moments.square, axis=1).reshape(3, p1, p1)
+        N[0] += moments.XX
+        return Eliminated(logdet=jet(own_logdet, 1), N=jet(N, 1), K=(K,), A=())
+    return eliminate_above(moments, shape, G, own_logdet, packed, K)
 
 
 def eliminate_above(
@@ -127,7 +134,7 @@ def eliminate_above(
     at: np.ndarray | slice = slice(None) if len(packed) == jets else shape.jets(_active(len(packed)))
     logdet, flat = np.zeros(jets), np.zeros((jets, p1 * p1))
     logdet[at] = own_logdet
-    flat[at] = -(packed.reshape(len(packed), -1) @ moments.products)[:, moments.square]
+    flat[at] = (-(packed.reshape(len(packed), -1) @ moments.products)).take(moments.square, axis=1)
     N = flat.reshape(jets, p1, p1)
     N[0] += moments.XX
     upper = [

@@ -37,13 +37,14 @@ def _one_effect(moments: Moments, g: float) -> tuple[np.ndarray, np.ndarray]:
     S = moments.S[:, 0, 0]
     gS = g * S
     d = 1.0 / (1.0 + gS)
-    Sd = S * d
-    K = np.empty((3, len(S), 1))
-    K[0, :, 0] = g * d
-    K[1, :, 0] = square = d * d
-    K[2, :, 0] = -2.0 * square * Sd
-    count = moments.count
-    return np.array([count @ np.log1p(gS), count @ Sd, -(count @ (Sd * Sd))]), K
+    K, logs = np.empty((3, len(S))), np.empty((3, len(S)))
+    Sd = np.multiply(S, d, out=logs[1])
+    np.log1p(gS, out=logs[0])
+    np.multiply(Sd, -Sd, out=logs[2])
+    np.multiply(d, g, out=K[0])
+    square = np.multiply(d, d, out=K[1])
+    np.multiply(-2.0 * square, Sd, out=K[2])
+    return logs @ moments.count, K[:, :, None]
 
 
 def _several_effects(moments: Moments, level: LevelShape, G: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -20,7 +20,6 @@ NEGATIVE = 1e-7  # an eigenvalue below minus this share of the largest is negati
 NEARLY_FLAT = 1e-3  # deviance units: negative curvature here is a saddle, not just a start far away
 EXACT = 1e-16  # deviance units: theta is then within 1e-8 of its standard error
 LIMIT = 200
-ONE = np.ones((1, 1))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,10 +66,13 @@ def minimise(problem: Problem, theta: np.ndarray) -> Search | None:
     if at is None:
         return None
     radius, evaluations, saddle, arrived = 1.0, 1, False, False
+    before: Evaluation | None = None
     iterations = 0
     while iterations < LIMIT:
         iterations += 1
         step, decrement, negative, share = _step(at)
+        if before is not None and len(step) == 1 and not negative:
+            step = _bent(before, at, step)
         saddle = saddle or (negative and decrement < NEARLY_FLAT)
         arrived = decrement < SMALL_DECREASE and not negative
         if arrived:
@@ -87,7 +89,7 @@ def minimise(problem: Problem, theta: np.ndarray) -> Search | None:
                 radius *= 2.0
             elif gain < 0.25 * promised:
                 radius = max(0.5 * radius, 1e-6)
-            at = trial
+            before, at = at, trial
         else:
             radius = 0.25 * min(radius, length)
             if radius < 1e-10:
@@ -106,7 +108,9 @@ def minimise(problem: Problem, theta: np.ndarray) -> Search | None:
 def _step(at: Evaluation) -> tuple[np.ndarray, float, bool, float]:
     """Return the step, the promised decrease, whether curvature is negative, and the smallest eigenvalue's
     share."""
-    w, U = (at.hessian[0], ONE) if len(at.theta) == 1 else np.linalg.eigh(at.hessian)
+    if len(at.theta) == 1:
+        return _step_of_one(float(at.gradient[0]), float(at.hessian[0, 0]))
+    w, U = np.linalg.eigh(at.hessian)
     largest = max(float(np.abs(w).max()), 1e-300)
     along = U.T @ at.gradient
     size = np.maximum(np.abs(w), 1e-10 * largest)
@@ -117,6 +121,38 @@ def _step(at: Evaluation) -> tuple[np.ndarray, float, bool, float]:
         stuck = (w < -NEGATIVE * largest) & (np.abs(move) < 0.1)
         move = np.where(stuck, 0.1, move)
     return U @ move, decrement, negative, float(w[0] / largest)
+
+
+def _step_of_one(slope: float, bend: float) -> tuple[np.ndarray, float, bool, float]:
+    """Return what `_step` does, for one parameter, whose curvature is the whole Hessian."""
+    size = max(abs(bend), 1e-300)
+    move, decrement, negative = -slope / size, slope * slope / size, bend < 0.0
+    if negative and decrement < SMALL_DECREASE and abs(move) < 0.1:
+        move = 0.1
+    return np.array([move]), decrement, negative, bend / size
+
+
+def _bent(before: Evaluation, at: Evaluation, newton: np.ndarray) -> np.ndarray:
+    """Return Newton's step of one parameter, corrected by the change of curvature since the last point.
+
+    theta as a function of the slope f is the cubic through both points with its derivatives 1 / f', taken at
+    f = 0 (inverse Hermite interpolation); with u = f_1 / (f_1 - f_0), the step from the second point is
+
+        (3 - 2u) u^2 (theta_0 - theta_1) + (1 - u) u^2 (f_1 - f_0) / f'_0 - (1 - u)^2 f_1 / f'_1
+
+    whose error is the product of the squares of the errors of both points. Newton's step stays where the two
+    differ by more than a tenth: the points are then too far apart.
+    """
+    f0, f1 = float(before.gradient[0]), float(at.gradient[0])
+    h0, h1 = float(before.hessian[0, 0]), float(at.hessian[0, 0])
+    change = f1 - f0
+    if not (h0 > 0.0 and h1 > 0.0 and abs(f1) < 0.1 * abs(change)):
+        return newton
+    u = f1 / change
+    back = float(before.theta[0] - at.theta[0])
+    bent = u * u * ((3.0 - 2.0 * u) * back + (1.0 - u) * change / h0) - (1.0 - u) ** 2 * f1 / h1
+    plain = float(newton[0])
+    return np.array([bent]) if abs(bent - plain) <= 0.1 * abs(plain) else newton
 
 
 def _polish(

@@ -106,10 +106,14 @@ def reduce_rows(
                 )
             first += q
     q = effects[0]
-    cross = X.T @ y
+    p = X.shape[1]
+    XX = np.empty((p + 1, p + 1))
+    XX[:p, :p] = X.T @ X
+    XX[:p, p] = XX[p, :p] = X.T @ y
+    XX[p, p] = y @ y
     return ClusterSums(
         ZZ=np.ascontiguousarray(sums[0][:, :, :q]), ZW=np.ascontiguousarray(sums[0][:, :, q:]),
-        upper=tuple(sums[1:]), XX=np.block([[X.T @ X, cross[:, None]], [cross, y @ y]]), n_rows=len(y),
+        upper=tuple(sums[1:]), XX=XX, n_rows=len(y),
     )  # fmt: skip
 
 

@@ -8,6 +8,7 @@ then Kenward-Roger (REML) or between-within df (ML) take their place.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import isfinite
 
 import numpy as np
 from scipy.special import stdtr, stdtrit
@@ -102,20 +103,19 @@ def t_tests(
     A statistic is given wherever the standard error is positive; p and interval need a df. A variance of
     NaN is a standard error that does not exist.
     """
-    errors = np.sqrt(np.maximum(np.diag(inference.covariance), 0.0))
+    errors = np.sqrt(np.maximum(inference.covariance.diagonal(), 0.0)).tolist()
+    values, dfs = np.asarray(estimates, dtype=float).tolist(), np.asarray(inference.df, dtype=float).tolist()
     out = []
-    for name, b, se, df in zip(names, estimates, errors, inference.df, strict=True):
-        usable = bool(np.isfinite(df) and df > 0 and se > 0)
-        t = float(b / se) if se > 0 else None
-        half = float(stdtrit(df, 0.5 + 0.5 * ci_level) * se) if usable else None
+    for name, b, se, df in zip(names, values, errors, dfs, strict=True):
+        t = b / se if se > 0 else None
+        usable = t is not None and df > 0 and isfinite(df)
+        half = float(stdtrit(df, 0.5 + 0.5 * ci_level)) * se if usable else None
         out.append(
             FixedEffect(
-                term=name, estimate=float(b), std_error=float(se) if np.isfinite(se) else None,
-                df=float(df) if usable else None,
+                term=name, estimate=b, std_error=se if isfinite(se) else None, df=df if usable else None,
                 df_method=inference.method, statistic=t,
-                p_value=float(2.0 * stdtr(df, -abs(t))) if usable and t is not None else None,
-                conf_low=None if half is None else float(b) - half,
-                conf_high=None if half is None else float(b) + half,
+                p_value=2.0 * float(stdtr(df, -abs(t))) if usable and t is not None else None,
+                conf_low=None if half is None else b - half, conf_high=None if half is None else b + half,
             )
         )  # fmt: skip
     return tuple(out)

@@ -30,6 +30,7 @@ import numpy as np
 from implstats.mixed.gaussian.criterion import Evaluation
 from implstats.mixed.gaussian.eliminate import Eliminated
 
+TINY = np.finfo(float).tiny
 SINGULAR = 1e-10  # reciprocal condition (after scaling) below which I has directions without information
 
 
@@ -83,11 +84,16 @@ def kenward_roger(
     Phi = at.sigma2 * at.C
     Q = 0.5 * second
     PhiP = Phi @ P
+    k, p = len(P), len(Phi)
+    flat = Q.reshape(k * k, p * p)
+    turned = PhiP.swapaxes(1, 2).reshape(k, -1)
+    # Phi and all matrices are symmetric, so traces are sums over elements.
     information = 0.5 * (
-        -log_v2 - 2.0 * np.einsum("ij,rsji->rs", Phi, Q) + np.einsum("rij,sji->rs", PhiP, PhiP)
+        -log_v2 - 2.0 * (flat @ Phi.reshape(-1)).reshape(k, k) + PhiP.reshape(k, -1) @ turned.T
     )
     W = _inverse_information(information)
-    excess = np.einsum("rs,rsij->ij", W, Q) - np.einsum("rs,rij,sjk->ik", W, P, PhiP)
+    weighted = (W @ P.reshape(k, -1)).reshape(k, p, p)
+    excess = (W.reshape(-1) @ flat).reshape(p, p) - (weighted @ PhiP).sum(axis=0)
     adjusted = Phi + 2.0 * Phi @ (0.5 * (excess + excess.T)) @ Phi
     df = _single_df(M, Phi, P, W)
     return KenwardRoger(covariance=adjusted, df=df, plain=Phi, P=P, W=W)
@@ -96,9 +102,9 @@ def kenward_roger(
 def _single_df(M: np.ndarray, Phi: np.ndarray, P: np.ndarray, W: np.ndarray) -> np.ndarray:
     """Return the df of each row of M as a single contrast."""
     MP = M @ Phi
-    change = np.einsum("ki,rij,kj->kr", MP, P, MP)
-    variance = np.sum(MP * M, axis=1)
-    share = np.einsum("kr,rs,ks->k", change, W, change) / variance**2
+    change = ((MP @ P) * MP).sum(axis=2)
+    variance = (MP * M).sum(axis=1)
+    share = ((W @ change) * change).sum(axis=0) / variance**2
     return 2.0 / share
 
 
@@ -138,20 +144,25 @@ def _linear_information(
     N = jet.value[:p, :p]
     N1 = jet.first[:, :p, :p]
     N2 = _square(jet.second[:, :p, :p], pairs, R)
-    gN1 = np.tensordot(g, N1, axes=1)
-    gN2 = np.tensordot(g, N2, axes=1)
-    P = np.concatenate([N1, -(N + gN1)[None]]) / s2**2
+    gN1 = (g @ N1.reshape(R, -1)).reshape(p, p)
+    gN2 = (g @ N2.reshape(R, -1)).reshape(R, p, p)
+    P = np.empty((R + 1, p, p))
+    P[:R] = N1
+    P[R] = -(N + gN1)
+    P /= s2**2
     second = np.empty((R + 1, R + 1, p, p))
     second[:R, :R] = N2
     second[:R, R] = second[R, :R] = -(2.0 * N1 + gN2)
-    second[R, R] = 2.0 * N + 4.0 * gN1 + np.tensordot(g, gN2, axes=1)
+    second[R, R] = 2.0 * N + 4.0 * gN1 + (g @ gN2.reshape(R, -1)).reshape(p, p)
     return P, second / s2**3
 
 
 def _inverse_information(information: np.ndarray) -> np.ndarray:
     """Return W; directions that the data do not inform (a perfectly confounded variance) carry nothing."""
-    unit = 1.0 / np.sqrt(np.maximum(np.abs(np.diag(information)), np.finfo(float).tiny))
-    w, U = np.linalg.eigh(information * np.outer(unit, unit))
+    unit = 1.0 / np.sqrt(np.maximum(np.abs(information.diagonal()), TINY))
+    both = unit[:, None] * unit
+    w, U = np.linalg.eigh(information * both)
     kept = w > SINGULAR * w[-1]
-    inverse = (U[:, kept] / w[kept]) @ U[:, kept].T
-    return inverse * np.outer(unit, unit)
+    if not kept.all():
+        w, U = w[kept], U[:, kept]
+    return np.asarray(((U / w) @ U.T) * both)

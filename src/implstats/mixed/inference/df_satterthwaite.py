@@ -36,11 +36,11 @@ def satterthwaite_df(at: Evaluation, M: np.ndarray) -> np.ndarray | None:
     s2, R, p = at.sigma2, len(at.slope), len(at.beta)
     MC = M @ at.C
     change = np.empty((len(M), R + 1))
-    change[:, :R] = -s2 * np.einsum("ki,rij,kj->kr", MC, at.parts.N.first[:, :p, :p], MC)
-    plain = np.sum(MC * M, axis=1)
+    change[:, :R] = -s2 * ((MC @ at.parts.N.first[:, :p, :p]) * MC).sum(axis=2).T
+    plain = (MC * M).sum(axis=1)
     change[:, R] = plain
     scaled = np.linalg.solve(root, (change * unit).T)
-    return (s2 * plain) ** 2 / np.sum(scaled**2, axis=0)
+    return (s2 * plain) ** 2 / (scaled * scaled).sum(axis=0)
 
 
 def hessian_root(at: Evaluation) -> tuple[np.ndarray, np.ndarray] | None:
@@ -50,11 +50,11 @@ def hessian_root(at: Evaluation) -> tuple[np.ndarray, np.ndarray] | None:
     """
     s2, R = at.sigma2, len(at.slope)
     H = np.empty((R + 1, R + 1))
-    H[:R, :R] = at.bend + at.nu * np.outer(at.rss_slope, at.rss_slope) / at.rss**2
+    H[:R, :R] = at.bend + at.nu * (at.rss_slope[:, None] * at.rss_slope) / at.rss**2
     H[:R, R] = H[R, :R] = -at.rss_slope / s2**2
     H[R, R] = at.nu / s2**2
-    unit = 1.0 / np.sqrt(np.abs(np.diag(H)))
+    unit = 1.0 / np.sqrt(np.abs(H.diagonal()))
     try:
-        return np.linalg.cholesky(H * np.outer(unit, unit)), unit
+        return np.linalg.cholesky(H * (unit[:, None] * unit)), unit
     except np.linalg.LinAlgError:
         return None
