@@ -124,3 +124,66 @@ def test_a_folder_as_data_is_called_a_folder(tmp_path):
     outcome = run("y ~ x", tmp_path)
     assert outcome.exit_code == 2
     assert "is a directory" in outcome.stderr
+
+
+ALSO = (
+    "standardised",
+    "modindices=20",
+    "residuals=standardized",
+    "residuals",
+    "scores=bartlett",
+    "reliability",
+)
+
+
+def test_follow_ups_of_a_fit(csv, three_factors):
+    arguments = [part for name in ALSO for part in ("--also", name)]
+    outcome = run(three_factors, csv, "--kind", "cfa", "--json", *arguments)
+    assert outcome.exit_code == 0, outcome.output
+    found = json.loads(outcome.output)["also"]
+    assert list(dict.fromkeys(table["name"] for table in found)) == [
+        "standardised", "modindices", "residuals", "scores", "reliability",
+    ]  # fmt: skip
+    tables = {table["name"]: table for table in found if table["name"] in ("standardised", "modindices")}
+    # lavaan's two largest indices of this model.
+    assert [round(row["mi"], 3) for row in tables["modindices"]["rows"]] == [36.411, 34.145]
+    assert tables["standardised"]["rows"][0]["std_error"] > 0
+    assert max(len(table["rows"]) for table in found if table["name"] == "scores") == 301
+
+
+def test_follow_ups_as_text(csv, three_factors):
+    outcome = run(
+        three_factors.replace("x2", "a*x2", 1), csv, "--also", "wald=a == 0.5", "--also", "modindices=30"
+    )
+    assert outcome.exit_code == 0, outcome.output
+    assert "Modification indices" in outcome.output
+    assert "Wald test" in outcome.output
+
+
+def test_score_tests_of_equal_loadings(csv, three_factors):
+    outcome = run(
+        three_factors,
+        csv,
+        "--group",
+        "school",
+        "--group-equal",
+        "loadings",
+        "--also",
+        "score-tests",
+        "--json",
+    )
+    assert outcome.exit_code == 0, outcome.output
+    total, each = json.loads(outcome.output)["also"]
+    assert total["rows"][0]["df"] == len(each["rows"]) == 6
+
+
+@pytest.mark.parametrize(
+    ("name", "says"),
+    [("modindixes", "modindices"), ("wald", "HYPOTHESES"), ("reliability=1", "takes no value"),
+     ("modindices=many", "number"), ("residuals=pearson", "standardized")],
+)  # fmt: skip
+def test_wrong_follow_ups_are_told(csv, three_factors, name, says):
+    outcome = run(three_factors, csv, "--also", name)
+    assert outcome.exit_code != 0
+    assert isinstance(outcome.exception, ImplstatsError)
+    assert says in str(outcome.exception)

@@ -1,8 +1,12 @@
-"""What else ``implstats mixed`` can say of a fit: one name a question, one table an answer."""
+"""What else a command can say of a fit: one name a question, one table an answer.
+
+The catalogue here is that of ``implstats mixed``; ``implstats sem`` brings its own
+(:mod:`implstats.cli.sem_follow_ups`).
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from typing import TYPE_CHECKING, Any
 
@@ -41,7 +45,7 @@ class FollowUp:
 
     title: str
     argument: str
-    ask: Callable[[MixedResult, str, Settings], list[Any]]
+    ask: Callable[[Any, str, Any], list[Any]]
 
 
 def _plain(function: str, **options: object) -> Callable[[MixedResult, str, Settings], list[Any]]:
@@ -114,36 +118,42 @@ FOLLOW_UPS = {
 }
 
 
-def listed() -> str:
+def listed(catalogue: Mapping[str, FollowUp] = FOLLOW_UPS) -> str:
     """Return the names with their arguments, for the help text."""
-    return ", ".join(name + (f"={f.argument}" if f.argument else "") for name, f in FOLLOW_UPS.items())
+    return ", ".join(name + (f"={f.argument}" if f.argument else "") for name, f in catalogue.items())
 
 
-def check_requests(requests: Sequence[str]) -> None:
+def check_requests(requests: Sequence[str], catalogue: Mapping[str, FollowUp] = FOLLOW_UPS) -> None:
     """Refuse unknown names, and names without the argument they need, all at once."""
     from implstats.errors import ProblemsError, did_you_mean
 
     problems = []
     for request in requests:
         name, _, argument = request.partition("=")
-        if name not in FOLLOW_UPS:
-            problems.append(
-                f"'{name}' is not known{did_you_mean(name, list(FOLLOW_UPS))} Available: {listed()}"
-            )
-        elif not argument and FOLLOW_UPS[name].argument and not FOLLOW_UPS[name].argument.startswith("["):
-            problems.append(f"'{name}' needs a value: --also {name}={FOLLOW_UPS[name].argument}")
-        elif argument and not FOLLOW_UPS[name].argument:
+        if name not in catalogue:
+            known = did_you_mean(name, list(catalogue))
+            problems.append(f"'{name}' is not known{known} Available: {listed(catalogue)}")
+            continue
+        wanted = catalogue[name].argument
+        if not argument and wanted and not wanted.startswith("["):
+            problems.append(f"'{name}' needs a value: --also {name}={wanted}")
+        elif argument and not wanted:
             problems.append(f"'{name}' takes no value; got '{argument}'")
     if problems:
         raise UsageError(str(ProblemsError("--also", problems)))
 
 
-def answer(result: MixedResult, requests: Sequence[str], settings: Settings) -> list[Answer]:
+def answer(
+    result: Any,
+    requests: Sequence[str],
+    settings: Any,
+    catalogue: Mapping[str, FollowUp] = FOLLOW_UPS,
+) -> list[Answer]:
     """Return the answers to all requests, in their order."""
     out = []
     for request in requests:
         name, _, argument = request.partition("=")
-        follow_up = FOLLOW_UPS[name]
+        follow_up = catalogue[name]
         for number, record in enumerate(follow_up.ask(result, argument.strip(), settings)):
             title = follow_up.title if number == 0 else f"{follow_up.title} ({number + 1})"
             out.append(Answer(name=name, title=title, frame=frame_of(record), checks=tuple(record.checks)))

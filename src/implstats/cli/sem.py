@@ -7,6 +7,8 @@ from pathlib import Path
 
 import click
 
+from implstats.cli.follow_ups import answer, as_text, check_requests, listed, records
+from implstats.cli.sem_follow_ups import FOLLOW_UPS, SemSettings
 from implstats.errors import UsageError
 
 ESTIMATORS = ("ML", "MLR", "MLM", "GLS", "ULS", "DWLS", "WLSMV", "ULSMV")
@@ -36,6 +38,12 @@ def _split(_: click.Context, __: click.Parameter, value: str) -> tuple[str, ...]
 @click.option("--std-lv", is_flag=True, help="Latent variances one instead of the first loading.")
 @click.option("--meanstructure", is_flag=True, help="Model means as well.")
 @click.option("--second-opinion", is_flag=True, help="Compare with other starts and with semopy.")
+@click.option(
+    "--also",
+    multiple=True,
+    metavar="WHAT",
+    help=f"More about the fit, repeatable: {listed(FOLLOW_UPS)}. Such as --also modindices=10.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON for programs.")
 def sem(
     model: str,
@@ -52,6 +60,7 @@ def sem(
     std_lv: bool,
     meanstructure: bool,
     second_opinion: bool,
+    also: tuple[str, ...],
     as_json: bool,
 ) -> None:
     """Fit MODEL, a file or a text in lavaan's language, to the persons in the file DATA.
@@ -59,12 +68,14 @@ def sem(
     Exit status 1 when the data or the model cannot bear it; the reasons go to stderr.
     """
     text = read_model(model)
+    check_requests(also, FOLLOW_UPS)
     from implstats.ingest import read_frame
     from implstats.sem import fit
 
+    frame = read_frame(data)
     result = fit(
         text,
-        read_frame(data),
+        frame,
         kind=kind,
         estimator=estimator,
         missing=missing,
@@ -78,12 +89,14 @@ def sem(
         meanstructure=meanstructure or None,
         second_opinion=second_opinion,
     )
+    asked = also if result.verdict != "failed" else ()
+    answers = answer(result, asked, SemSettings(data=frame), FOLLOW_UPS)
     if as_json:
         from implstats.cli.output import print_json
 
-        print_json(result.to_dict())
+        print_json(result.to_dict() | ({"also": records(answers)} if answers else {}))
     else:
-        click.echo(result.to_text())
+        click.echo("\n\n".join([result.to_text(), *([as_text(answers)] if answers else [])]))
     if result.verdict == "failed":
         click.echo(f"implstats: {result.reason}", err=True)
         sys.exit(1)
