@@ -136,6 +136,8 @@ def fit(
     ----------
     Rosseel, Y. (2012). lavaan: An R package for structural equation modeling. J. Stat. Softw. 48(2).
     """
+    if isinstance(ordered, str):
+        raise UsageError("ordered should be a list of items, such as ['a', 'b'].")
     if cov is not None:
         refuse_without_persons(
             estimator=estimator or "ML", missing=missing, group=group, cluster=cluster,

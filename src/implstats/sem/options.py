@@ -183,8 +183,6 @@ def check_item_type(
     *, estimator: str, missing: str, ordered: Sequence[str], meanstructure: bool | None
 ) -> None:
     """Raise where the estimator, the treatment of missing answers and the items' type do not go together."""
-    if isinstance(ordered, str):
-        raise UsageError("ordered should be a list of items, such as ['a', 'b'].")
     if not ordered and estimator in FOR_ORDERED:
         raise UsageError(
             f"estimator '{estimator}' is for ordered items, but none are named. Name them in "

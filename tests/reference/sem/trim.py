@@ -41,6 +41,12 @@ NAMES = (
     "riclpm_jobsat_commit_fiml_mlr",
     "riclpm_jobsat_commit_fiml_timeinvariant",
     "cfa_hs_ml_obsinfo",
+    "cfa_hs_gls",
+    "cfa_hs_uls",
+    "cfa_hs_wls",
+    "cfa_hs_dwls",
+    "cfa_hs_mlmv",
+    "cfa_hs_mlmvs",
 )
 META = ("name", "lavaan", "data", "call", "model_syntax", "estimator", "ntotal", "norig", "max_abs_gradient")
 PARAMETERS = ("lhs", "op", "rhs", "est", "se", "z", "ci.lower", "ci.upper", "std.lv", "std.all")
