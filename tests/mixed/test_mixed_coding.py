@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 
 from implstats import mixed
+from implstats.errors import DataError
 
 ROUNDING = 1e-8  # the same fit in other coordinates
 
@@ -34,3 +35,27 @@ def test_only_the_first_factor_is_complete_without_an_intercept(frame: pd.DataFr
 def test_random_part_follows_the_same_rule(frame: pd.DataFrame) -> None:
     fit = mixed.fit("y ~ 1 + (0 + phase + f | g)", frame)
     assert [row.term for row in fit.random if row.term == row.term2] == ["phasepost", "phasepre", "fb", "fc"]
+
+
+@pytest.mark.parametrize("function", ["within", "between"])
+@pytest.mark.parametrize("missing", [None, np.nan])
+def test_a_missing_cluster_id_leaves_its_row_out(
+    frame: pd.DataFrame, function: str, missing: float | None
+) -> None:
+    # The cluster's mean of such a row is unknown, not "undefined, such as the log of zero".
+    frame["x"] = np.arange(len(frame)) % 7 + np.sqrt(np.arange(len(frame)))
+    frame["g"] = frame["g"].map("g{}".format).astype(object)
+    frame.loc[[3, 40], "g"] = missing
+    formula = f"y ~ {function}(x, g) + (1 | g)"
+    fit, known = mixed.fit(formula, frame), mixed.fit(formula, frame.dropna())
+    assert (fit.n_obs, fit.n_dropped, fit.missing) == (118, 2, {"g": 2})
+    assert [row.estimate for row in fit.fixed] == pytest.approx([row.estimate for row in known.fixed])
+
+
+def test_durations_and_complex_numbers_are_no_categories(frame: pd.DataFrame) -> None:
+    frame["lag"] = pd.to_timedelta(np.arange(len(frame)) % 5, unit="D")
+    frame["z"] = np.arange(len(frame)) * 1j
+    with pytest.raises(DataError, match="'lag' holds durations"):
+        mixed.fit("y ~ lag + (1 | g)", frame)
+    with pytest.raises(DataError, match="'z' holds complex numbers"):
+        mixed.fit("y ~ z + (1 | g)", frame)

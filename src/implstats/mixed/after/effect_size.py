@@ -146,7 +146,7 @@ def model_standardiser(result: MixedResult, names: tuple[str, ...]) -> Standardi
         if name not in known:
             hint = f" {name} is for raw change: give the fit itself." if name in CHANGES else ""
             raise UsageError(
-                f"'{name}' is no variance of this model{did_you_mean(str(name), known)}.{hint} "
+                f"'{name}' is no variance of this model{did_you_mean(str(name), known) or '.'}{hint} "
                 f"Standardisers: {', '.join(known)}."
             )
     used = [*levels, RESIDUAL] if TOTAL in names else [n for n in [*levels, RESIDUAL] if n in names]

@@ -81,10 +81,10 @@ def read_axes(basis: Basis, wanted: Sequence[str], at: Mapping[str, object]) -> 
     asked = [_written(name, shown, quoted) for name in wanted]
     for name in [*asked, *given]:
         if name not in known:
-            hint = did_you_mean(name, known)
+            hint = did_you_mean(name, known) or "."
             inside = [call for call in shown if name in names_in(parse(shown[call], quoted), quoted)]
             if inside:
-                hint = f"; it stands inside {inside[0]}, which is a predictor of its own here"
+                hint = f"; it stands inside {inside[0]}, which is a predictor of its own here."
             raise UsageError(
                 f"'{name}' is no predictor of '{basis.model.formula.text}'{hint} Predictors: "
                 f"{', '.join(known)}."

@@ -164,7 +164,7 @@ def _level(model: Fitted, level: str | None) -> int:
         return len(names) - 1
     if level not in names:
         raise UsageError(
-            f"'{level}' is no level of the random part{did_you_mean(str(level), names)} "
+            f"'{level}' is no level of the random part{did_you_mean(str(level), names) or '.'} "
             f"Levels: {', '.join(names)}."
         )
     return names.index(level)

@@ -199,7 +199,7 @@ def levels_in_use(result: MixedResult, model: Fitted, random: object) -> tuple[i
     for name in asked:
         if name not in names:
             raise UsageError(
-                f"'{name}' is no level of the random part{did_you_mean(str(name), names)} "
+                f"'{name}' is no level of the random part{did_you_mean(str(name), names) or '.'} "
                 f"Levels: {', '.join(names)}; or 'conditional', or 'none'."
             )
     return tuple(k for k, name in enumerate(all_names) if name in asked)

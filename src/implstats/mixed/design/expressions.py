@@ -76,8 +76,8 @@ def _vet(node: ast.AST, text: str) -> None:
         if name not in FUNCTIONS:
             raise NotSupportedError(
                 f"'{name or 'a call'}' in '{text}' is not a function of the formula language"
-                f"{did_you_mean(name or '', FUNCTIONS)} Available: {', '.join(FUNCTIONS)}. Compute anything "
-                "else as a column of the data first."
+                f"{did_you_mean(name or '', FUNCTIONS) or '.'} Available: {', '.join(FUNCTIONS)}. Compute "
+                "anything else as a column of the data first."
             )
         if node.keywords:
             raise NotSupportedError(f"Named arguments are not supported in '{text}'; give them by place.")
@@ -149,7 +149,7 @@ def evaluate(text: str, frame: Frame, quoted: tuple[str, ...]) -> Column:
     if values.ndim == 0:
         raise UsageError(f"'{label}' is a constant, not a predictor; use 1 + or 0 + for the intercept.")
     used = [read_column(frame[n], n) for n in names_in(tree, quoted)]
-    known = np.all([np.isfinite(c.values[:, 0]) for c in used if isinstance(c, Numeric)], axis=0)
+    known = np.all([_known(c) for c in used], axis=0)
     bad = int(np.sum(known & ~np.isfinite(values)))
     if bad:
         raise DataError(f"'{label}' is undefined or infinite in {bad} row(s), such as the log of zero.")
@@ -171,6 +171,10 @@ def read_column(series: pd.Series, name: str) -> Column:
         return Numeric(values=series.to_numpy(dtype=float, na_value=np.nan)[:, None], names=(name,))
     if pd.api.types.is_datetime64_any_dtype(kind) or isinstance(kind, pd.PeriodDtype):
         raise DataError(f"'{name}' holds dates; turn it into a number, such as years since the first wave.")
+    if pd.api.types.is_timedelta64_dtype(kind):
+        raise DataError(f"'{name}' holds durations; turn it into a number, such as days.")
+    if pd.api.types.is_complex_dtype(kind):
+        raise DataError(f"'{name}' holds complex numbers; take the real part or the modulus.")
     if pd.api.types.infer_dtype(series, skipna=True) in (
         "integer",
         "floating",
@@ -179,6 +183,10 @@ def read_column(series: pd.Series, name: str) -> Column:
     ):
         return Numeric(values=pd.to_numeric(series).to_numpy(dtype=float)[:, None], names=(name,))
     return _categories(series, name)
+
+
+def _known(column: Column) -> np.ndarray:
+    return column.codes >= 0 if isinstance(column, Categories) else np.isfinite(column.values[:, 0])
 
 
 def _categories(series: pd.Series, name: str) -> Categories:

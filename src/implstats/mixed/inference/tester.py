@@ -133,7 +133,7 @@ def make_tester(result: MixedResult, *, df: str, what: str = "contrast") -> Test
 def _method(fitted: Fitted, df: str) -> tuple[str, Check]:
     if df not in METHODS:
         raise UsageError(
-            f"df of a test is one of {', '.join(METHODS)}; got '{df}'{did_you_mean(str(df), METHODS)} "
+            f"df of a test is one of {', '.join(METHODS)}; got '{df}'{did_you_mean(str(df), METHODS) or '.'} "
             "A test without degrees of freedom would be a z or chi-square test, which is not made."
         )
     reml, fewest = fitted.problem.reml, min(level.clusters.size for level in fitted.design.levels)
