@@ -32,8 +32,8 @@ import numpy as np
 from implstats.mixed.gaussian.covariance import CovarianceShape
 from implstats.mixed.laplace.eliminate import path_inverse, solve
 from implstats.mixed.laplace.families import Family
-from implstats.mixed.laplace.modes import Mode, find_mode, predict
-from implstats.mixed.laplace.nested import Nested
+from implstats.mixed.laplace.modes import Mode, find_mode, near_modes, predict
+from implstats.mixed.laplace.nested import Nested, cross, mix, transpose
 
 FARTHEST = 20.0  # standard deviations; a mode predicted beyond it is no good start
 
@@ -180,7 +180,7 @@ class Problem:
 def _evaluate(
     problem: Problem, psi: np.ndarray, extra: np.ndarray, factors: list[np.ndarray], F: np.ndarray, mode: Mode
 ) -> Evaluation | None:
-    nested, family, rows = problem.nested, problem.family, mode.rows
+    family, rows = problem.family, mode.rows
     norm = 0.5 * sum(float(np.vdot(x, x)) for x in mode.v)
     half_log = 0.5 * sum(float(np.sum(np.log(d))) for d in mode.factor.d)
     value = norm + half_log - float(np.sum(rows.value)) - family.constant
@@ -189,30 +189,9 @@ def _evaluate(
         value += rule.correction
     if not np.isfinite(value):
         return None
-    inverse = path_inverse(mode.factor, nested)
-    flat = inverse.reshape(nested.Q**2, -1)
-    spread = mode.outer.T @ flat
-    if rule is not None:
-        spread = spread * rule.kappa
-    variance = _by_row(spread, nested)
-    t = 0.5 * variance * rows.turn
-    x = solve(mode.factor, F.T @ nested.sums(t * nested.U), None if rule is None else rule.pull, nested)
-    x_path = nested.path(x)
-    r = nested.random_part(F @ x_path)
-    moved = t - rows.weight * r
-    score = rows.score if rule is None else rule.score
-    sums = nested.sums(moved * nested.U)
-    direct = -(nested.sums(score * nested.U) @ mode.path.T) if rule is None else -rule.score_path
-    slope = direct + sums @ mode.path.T + nested.sums(rows.score * nested.U) @ x_path.T
-    slope += _determinant_slope(mode.S if rule is None else mode.S * rule.kappa, flat, F, nested)
-    parts = [problem.X @ (moved - score)]
-    if problem.n_extra:
-        held = -np.ones_like(t) if rule is None else np.zeros_like(t)
-        own = family.extra_slope(mode.eta, extra, on_l=held, on_score=r, on_weight=0.5 * variance)
-        parts.append(own if rule is None else own - rule.extra)
-    loading = [2.0 * s.T @ slope[:, c] for s, c in zip(nested.select, nested.columns, strict=True)]
+    slopes, loading = _slopes(problem, extra, F, mode, rule)
     theta = problem.shape.pack(loading)
-    gradient = np.concatenate([2.0 * np.concatenate(parts), theta])
+    gradient = np.concatenate([2.0 * slopes, theta])
     if not np.all(np.isfinite(gradient)):
         return None
     return Evaluation(
@@ -220,21 +199,76 @@ def _evaluate(
     )
 
 
-def _by_row(spread: np.ndarray, nested: Nested) -> np.ndarray:
-    """Return sum over pairs of U_a U_b times the cluster's coefficient, (n,)."""
-    if len(spread) == 1:
-        return nested.products[0] * spread[0][nested.cluster]
-    return np.einsum("kn,kn->n", nested.products, spread[:, nested.cluster])
+def _slopes(
+    problem: Problem, extra: np.ndarray, F: np.ndarray, mode: Mode, rule: Integral | None
+) -> tuple[np.ndarray, list[np.ndarray]]:
+    """Return the derivatives of -log L in b and extra, (p + E,), and of -2 log L in each Lambda, (q_l, q_l).
+
+    For K copies (K, p + E) and (q_l, q_l, K).
+    """
+    nested, family, rows = problem.nested, problem.family, mode.rows
+    inverse = path_inverse(mode.factor, nested)
+    flat = inverse.reshape(nested.Q**2, *inverse.shape[2:])
+    spread = mix(transpose(mode.outer), flat)
+    if rule is not None:
+        spread = spread * rule.kappa
+    variance = nested.paired(spread)
+    t = 0.5 * variance * rows.turn
+    right = mix(transpose(F), nested.by_column(t))
+    x = solve(mode.factor, right, None if rule is None else rule.pull, nested)
+    x_path = nested.path(x)
+    r = nested.random_part(mix(F, x_path))
+    moved = t - rows.weight * r
+    score, scores = rows.score if rule is None else rule.score, nested.by_column(rows.score)
+    sums = nested.by_column(moved)
+    if rule is None:
+        slope = cross(sums - scores, mode.path) + cross(scores, x_path)
+    else:
+        slope = cross(sums, mode.path) + cross(scores, x_path) - rule.score_path
+    slope += _determinant_slope(mode.S if rule is None else mode.S * rule.kappa, flat, F, nested)
+    own = (moved - score) @ problem.X.T
+    if problem.n_extra:
+        held = np.full_like(t, -1.0 if rule is None else 0.0)
+        more = family.extra_slope(mode.eta, extra, on_l=held, on_score=r, on_weight=0.5 * variance)
+        own = np.concatenate([own, more if rule is None else more - rule.extra], axis=-1)
+    return own, [
+        2.0 * np.tensordot(s, slope[:, c], (0, 0)) for s, c in zip(nested.select, nested.columns, strict=True)
+    ]
+
+
+def gradients(problem: Problem, at: Evaluation, moves: np.ndarray) -> np.ndarray:
+    """Return the gradients, (K, P), at K points close to ``at``, all at once; ``moves`` is (K, P).
+
+    The modes are those predicted to first order. The error is of second order in the move and even, so that
+    central differences of these gradients are as good as those of exact ones: their error is of the order of
+    the square of the move in either case.
+    """
+    nested, family = problem.nested, problem.family
+    b, extra, _ = problem.split(at.psi)
+    end = problem.p + problem.n_extra
+    own = [problem.shape.factors(theta) for theta in at.psi[end:] + moves[:, end:]]
+    old = nested.loading(at.factors)
+    F = np.stack([nested.loading(factors) for factors in own], axis=-1)
+    by_fixed, by_extra = moves[:, : problem.p] @ problem.X, moves[:, problem.p : end]
+    with np.errstate(all="ignore"):
+        v = predict(
+            family, nested, at.mode, old, by_fixed=by_fixed, by_loading=F - old[..., None], extra=extra,
+            by_extra=by_extra,
+        )  # fmt: skip
+        fixed, extras = by_fixed + (b @ problem.X + problem.offset), extra + by_extra
+        mode = near_modes(family, nested, fixed, extras, F, v)
+        rule = None if problem.rule is None else problem.rule(problem, mode, F, extras)
+        slopes, loading = _slopes(problem, extras, F, mode, rule)
+    thetas = [problem.shape.pack([level[..., k] for level in loading]) for k in range(len(moves))]
+    return np.concatenate([2.0 * slopes, np.array(thetas)], axis=1)
 
 
 def _determinant_slope(S: np.ndarray, inverse: np.ndarray, F: np.ndarray, nested: Nested) -> np.ndarray:
     """Return the sum over clusters of S F H^-1, (B, Q): half the derivative of log|H| in F."""
-    a, b = nested.pairs
-    mixed = (S @ inverse.T).reshape(len(a), nested.Q, nested.Q)
-    if len(a) == 1:
-        return F @ mixed[0]
+    mixed = cross(S, inverse).reshape(len(S), nested.Q, nested.Q, *F.shape[2:])
     out = np.zeros(F.shape)
-    np.add.at(out, a, np.einsum("pk,pkl->pl", F[b], mixed))
-    off = a != b
-    np.add.at(out, b[off], np.einsum("pk,pkl->pl", F[a[off]], mixed[off]))
+    for a, b, own in zip(*nested.pairs, mixed, strict=True):
+        out[a] += np.sum(F[b][:, None] * own, axis=0)
+        if a != b:
+            out[b] += np.sum(F[a][:, None] * own, axis=0)
     return out

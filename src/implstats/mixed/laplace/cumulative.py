@@ -18,6 +18,7 @@ JASA 76, 103-106.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from scipy.special import log_ndtr
@@ -40,15 +41,24 @@ class Cumulative:
         return 0.0
 
     def _bounds(self, eta: np.ndarray, extra: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        edges = np.concatenate(([-FAR], extra, [FAR]))
-        return edges[1:][self.y] - eta, edges[self.y] - eta
+        edges = np.full((*extra.shape[:-1], extra.shape[-1] + 2), FAR)
+        edges[..., 0] = -FAR
+        edges[..., 1:-1] = extra
+        return edges[..., self.y + 1] - eta, edges[..., self.y] - eta
 
-    def _gather(self, upper: np.ndarray, lower: np.ndarray) -> np.ndarray:
-        """Return the sums over rows by threshold, (E,), of (..., n) values at upper and lower bounds."""
-        while upper.ndim > 1:
+    def _gather(self, upper: np.ndarray, lower: np.ndarray, like: np.ndarray) -> np.ndarray:
+        """Return the sums over rows by threshold of (..., n) values at upper and lower bounds.
+
+        The sums are of the shape of the thresholds ``like``: (E,), or (K, E) for copies.
+        """
+        while upper.ndim > like.ndim:
             upper, lower = upper.sum(axis=0), lower.sum(axis=0)
-        count = self.categories
-        return np.bincount(self.y, upper, count)[:-1] + np.bincount(self.y, lower, count)[1:]
+        return (upper @ self._indicators)[..., :-1] + (lower @ self._indicators)[..., 1:]
+
+    @cached_property
+    def _indicators(self) -> np.ndarray:
+        """Which category each row has, (n, categories)."""
+        return np.eye(self.categories)[self.y]
 
     def extra_slope(
         self, eta: np.ndarray, extra: np.ndarray, *, on_l: np.ndarray, on_score: np.ndarray | None = None,
@@ -61,7 +71,7 @@ class Cumulative:
             upper, lower = upper + on_score * s_a, lower + on_score * s_b
         if on_weight is not None:
             upper, lower = upper + on_weight * w_a, lower + on_weight * w_b
-        return self._gather(upper, lower)
+        return self._gather(upper, lower, extra)
 
     def _threshold_slopes(self, a: np.ndarray, b: np.ndarray) -> tuple[Slopes, Slopes, Slopes]:
         """Return the derivatives of l, score and weight in the upper and the lower bound."""
@@ -87,8 +97,9 @@ class CumulativeLogit(Cumulative):
         log_above, A = logistic(a)
         log_below, B = logistic(b)
         # The last term of l depends on the category only.
-        gap = np.concatenate(([0.0], np.log(-np.expm1(-np.diff(extra))), [0.0]))
-        return log_above + (log_below - b) + gap[self.y], A, B
+        gap = np.zeros((*extra.shape[:-1], self.categories))
+        gap[..., 1:-1] = np.log(-np.expm1(extra[..., :-1] - extra[..., 1:]))
+        return log_above + (log_below - b) + gap[..., self.y], A, B
 
     def _threshold_slopes(self, a: np.ndarray, b: np.ndarray) -> tuple[Slopes, Slopes, Slopes]:
         A, B = logistic(a)[1], logistic(b)[1]

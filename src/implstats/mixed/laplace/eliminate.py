@@ -16,7 +16,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from implstats.mixed.laplace.nested import Nested
+from implstats.mixed.laplace.nested import Nested, mix
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +34,10 @@ class Factor:
     d: list[np.ndarray]
     L: list[list[np.ndarray]]
 
+    def for_copies(self) -> Factor:
+        """Return the same factor, to be used with copies between effects and clusters."""
+        return Factor([d[:, None] for d in self.d], [[L[:, None] for L in level] for level in self.L])
+
     def log_determinants(self, nested: Nested) -> np.ndarray:
         """Return the sum of log pivots below and at each top cluster, (n_L,)."""
         total = np.zeros(0)
@@ -46,7 +50,8 @@ class Factor:
 def factorise(S: np.ndarray, outer: np.ndarray, nested: Nested) -> Factor:
     """Return the factor of H from the clusters' sums S (pairs, n_1) of w U_a U_b and `outer_map`'s matrix."""
     Q = nested.Q
-    M = (outer @ S).reshape(Q, Q, -1)
+    M = mix(outer, S)
+    M = M.reshape(Q, Q, *M.shape[1:])
     pivots, multipliers = [], []
     for level, columns in enumerate(nested.columns):
         q = columns.stop - columns.start
@@ -70,9 +75,11 @@ def factorise(S: np.ndarray, outer: np.ndarray, nested: Nested) -> Factor:
 def outer_map(F: np.ndarray, nested: Nested) -> np.ndarray:
     """Return the matrix, (Q Q, pairs), that takes a cluster's sums of w U_a U_b to F'SF."""
     a, b = nested.pairs
-    one = F[a][:, :, None] * F[b][:, None, :]
-    two = np.where((a != b)[:, None, None], one.transpose(0, 2, 1), 0.0)
-    return (one + two).reshape(len(a), -1).T
+    one = F[a][:, :, None] * F[b][:, None]
+    if len(a) > 1:
+        off = a != b
+        one[off] += one[off].swapaxes(1, 2)
+    return one.reshape(len(a), nested.Q**2, *F.shape[2:]).swapaxes(0, 1)
 
 
 def solve(
@@ -103,7 +110,7 @@ def solve(
     out: list[np.ndarray] = []
     for level in reversed(range(len(held))):
         x = held[level]
-        known = None if below is None else below[:, nested.parent[level]]
+        known = None if below is None else below[..., nested.parent[level]]
         for j in reversed(range(len(x))):
             L = factor.L[level][j]
             inside = len(x) - 1 - j
@@ -121,7 +128,7 @@ def path_inverse(factor: Factor, nested: Nested) -> np.ndarray:
     inverse: np.ndarray | None = None
     for level in reversed(range(len(factor.d))):
         if inverse is not None:
-            inverse = inverse[:, :, nested.parent[level]]
+            inverse = inverse[..., nested.parent[level]]
         for j in reversed(range(len(factor.d[level]))):
             inverse = _grow(inverse, factor.L[level][j], 1.0 / factor.d[level][j])
     if inverse is None:
@@ -134,7 +141,7 @@ def _grow(rest: np.ndarray | None, L: np.ndarray, variance: np.ndarray) -> np.nd
     if rest is None:
         return variance[None, None]
     size = len(rest) + 1
-    out = np.empty((size, size, rest.shape[2]))
+    out = np.empty((size, size, *rest.shape[2:]))
     cross = -np.sum(L[None] * rest, axis=1)
     out[1:, 1:] = rest
     out[0, 1:] = cross

@@ -50,7 +50,10 @@ class Rows:
 
 
 class Family(Protocol):
-    """What the engine asks of a family; ``extra`` (E,) are parameters beside the linear predictor."""
+    """What the engine asks of a family; ``extra`` (E,) are parameters beside the linear predictor.
+
+    For K copies of a model ``extra`` is (K, E), and the linear predictor (..., K, n).
+    """
 
     @property
     def constant(self) -> float: ...
@@ -175,17 +178,18 @@ class NegativeBinomialLog:
         """Different counts and where each row's stands."""
         return np.unique(self.y, return_inverse=True)
 
-    def _rising(self, t: float) -> tuple[np.ndarray, np.ndarray]:
-        """Return sum_{j<y} log(1 + j / t) and its derivative in log t, each (n,)."""
+    def _rising(self, t: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return sum_{j<y} log(1 + j / t) and its derivative in log t, each (n,); t is (1,)."""
         counts, at = self._distinct
         j = np.arange(max(int(counts[-1]), 1)) / t
         whole = counts.astype(np.int64)
-        total = np.append(0.0, np.cumsum(np.log1p(j)))[whole]
-        slope = np.append(0.0, np.cumsum(-j / (1.0 + j)))[whole]
-        return total[at], slope[at]
+        total, slope = np.zeros((*j.shape[:-1], j.shape[-1] + 1)), np.zeros((*j.shape[:-1], j.shape[-1] + 1))
+        np.cumsum(np.log1p(j), axis=-1, out=total[..., 1:])
+        np.cumsum(-j / (1.0 + j), axis=-1, out=slope[..., 1:])
+        return total[..., whole[at]], slope[..., whole[at]]
 
     def rows(self, eta: np.ndarray, extra: np.ndarray) -> Rows:
-        t = float(np.exp(extra[0]))
+        t = np.exp(extra[..., :1])
         mu = np.exp(np.minimum(eta, OVERFLOW))
         share = mu / (t + mu)
         weight = (self.y + t) * share * (1.0 - share)
@@ -193,7 +197,7 @@ class NegativeBinomialLog:
         return Rows(value, self.y - (self.y + t) * share, weight, weight * (1.0 - 2.0 * share))
 
     def density(self, eta: np.ndarray, extra: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        t = float(np.exp(extra[0]))
+        t = np.exp(extra[..., :1])
         mu = np.exp(np.minimum(eta, OVERFLOW))
         value = self._rising(t)[0] + self.y * eta - (self.y + t) * np.log1p(mu / t)
         return value, self.y - (self.y + t) * (mu / (t + mu))
@@ -202,17 +206,17 @@ class NegativeBinomialLog:
         self, eta: np.ndarray, extra: np.ndarray, *, on_l: np.ndarray, on_score: np.ndarray | None = None,
         on_weight: np.ndarray | None = None,
     ) -> np.ndarray:  # fmt: skip
-        t = float(np.exp(extra[0]))
+        t = np.exp(extra[..., :1])
         mu = np.exp(np.minimum(eta, OVERFLOW))
         share = mu / (t + mu)
         slope = self._rising(t)[1] - t * np.log1p(mu / t) + (self.y + t) * share
-        total = float(np.sum(on_l * slope))
+        total = on_l * slope
         other = share * (1.0 - share)
         if on_score is not None:
-            total += float(np.sum(on_score * ((self.y + t) * other - t * share)))
+            total = total + on_score * ((self.y + t) * other - t * share)
         if on_weight is not None:
-            total += float(np.sum(on_weight * other * (t - (self.y + t) * (1.0 - 2.0 * share))))
-        return np.array([total])
+            total = total + on_weight * other * (t - (self.y + t) * (1.0 - 2.0 * share))
+        return np.sum(total, axis=(*range(total.ndim - extra.ndim), -1))[..., None]
 
     def take(self, rows: np.ndarray) -> NegativeBinomialLog:
         return NegativeBinomialLog(self.y[rows])

@@ -16,7 +16,7 @@ import numpy as np
 
 from implstats.mixed.laplace.eliminate import Factor, factorise, outer_map, solve
 from implstats.mixed.laplace.families import Family, Rows
-from implstats.mixed.laplace.nested import Nested
+from implstats.mixed.laplace.nested import Nested, mix, transpose
 
 SMALL = 1e-7  # largest change of a linear predictor or an effect; its square is below rounding
 SAFE = 0.02  # a step below it is in the region where Newton's method cannot fail for these families
@@ -57,9 +57,9 @@ def find_mode(
         v = [np.zeros_like(x) for x in v]
         path, eta, rows = _at(family, nested, fixed, extra, F, v)
     for _ in range(LIMIT):
-        S = nested.sums(rows.weight * nested.products)
+        S = nested.by_pair(rows.weight)
         factor = factorise(S, outer, nested)
-        step = solve(factor, F.T @ nested.sums(rows.score * nested.U), [-x for x in v], nested)
+        step = solve(factor, F.T @ nested.by_column(rows.score), [-x for x in v], nested)
         step_path = nested.path(step)
         largest = max(float(np.abs(step_path).max()), float(np.abs(F @ step_path).max()))
         if not np.isfinite(largest):
@@ -70,7 +70,7 @@ def find_mode(
         trial = [x + s for x, s in zip(v, step, strict=True)]
         path, eta, rows = _at(family, nested, fixed, extra, F, trial)
         if largest < SMALL:
-            S = nested.sums(rows.weight * nested.products)
+            S = nested.by_pair(rows.weight)
             return Mode(trial, path, eta, rows, S, factorise(S, outer, nested), outer)
         if height is not None:
             found = _heights(nested, rows, trial)
@@ -87,16 +87,30 @@ def predict(
     """Return the mode after a small move of the parameters, to first order: v + dv with H dv = -d(dh/dv).
 
     ``by_fixed`` (n,) and ``by_loading`` (B, Q) are the changes of the fixed part and of F, ``by_extra`` (E,)
-    that of the extra parameters.
+    that of the extra parameters. For K moves at once they are (K, n), (B, Q, K) and (K, E).
     """
-    moved = by_fixed + nested.random_part(by_loading @ mode.path)
+    path, factor, vs, score = mode.path, mode.factor, mode.v, nested.by_column(mode.rows.score)
+    if by_loading.ndim > 2:
+        path, factor, vs = path[:, None], factor.for_copies(), [v[:, None] for v in vs]
+        F, score = F[..., None], score[:, None]
+    moved = by_fixed + nested.random_part(mix(by_loading, path))
     change = -mode.rows.weight * moved
     if np.any(by_extra):
         change = change + family.density(mode.eta, extra + by_extra)[1] - mode.rows.score
-    right = F.T @ nested.sums(change * nested.U)
+    right = mix(transpose(F), nested.by_column(change))
     if np.any(by_loading):
-        right = right + by_loading.T @ nested.sums(mode.rows.score * nested.U)
-    return [v + dv for v, dv in zip(mode.v, solve(mode.factor, right, None, nested), strict=True)]
+        right = right + mix(transpose(by_loading), score)
+    return [v + dv for v, dv in zip(vs, solve(factor, right, None, nested), strict=True)]
+
+
+def near_modes(
+    family: Family, nested: Nested, fixed: np.ndarray, extra: np.ndarray, F: np.ndarray,
+    v: Sequence[np.ndarray],
+) -> Mode:  # fmt: skip
+    """Return what `find_mode` returns, at effects (q_l, K, n_l) that are taken for the modes of K copies."""
+    path, eta, rows = _at(family, nested, fixed, extra, F, v)
+    S, outer = nested.by_pair(rows.weight), outer_map(F, nested)
+    return Mode(list(v), path, eta, rows, S, factorise(S, outer, nested), outer)
 
 
 def _at(
@@ -104,7 +118,8 @@ def _at(
     v: Sequence[np.ndarray],
 ) -> tuple[np.ndarray, np.ndarray, Rows]:  # fmt: skip
     path = nested.path(v)
-    eta = fixed + nested.random_part(F @ path)
+    eta = nested.random_part(mix(F, path))
+    eta += fixed
     return path, eta, family.rows(eta, extra)
 
 

@@ -7,7 +7,9 @@ random part is
     e_i = sum_b U_bi (F v_c)_b          F (B, Q) holds Lambda_l in the columns of level l
 
 where v_c (Q,) are the standard normal effects along the path of lowest cluster c: its own, then those of the
-clusters it lies in. All arrays have the clusters (or rows) on their last axis.
+clusters it lies in. All arrays have the clusters (or rows) on their last axis, and the effects or columns on
+their first. Copies of the model with K different parameters may stand between the two: (Q, K, n_1), with F of
+shape (B, Q, K).
 """
 
 from __future__ import annotations
@@ -51,6 +53,8 @@ class Nested:
         Which distinct column each effect is.
     columns : list of slice
         Effects of a level within Q.
+    unit : bool
+        Whether the first distinct column is one throughout, an intercept.
     """
 
     order: np.ndarray
@@ -66,6 +70,7 @@ class Nested:
     number: list[np.ndarray]
     select: list[np.ndarray]
     columns: list[slice]
+    unit: bool
 
     @property
     def sizes(self) -> list[int]:
@@ -85,17 +90,42 @@ class Nested:
         """Return the effects along each lowest cluster's path, (Q, n_1), of each level's (q_l, n_l)."""
         if len(v) == 1:
             return v[0]
-        return np.concatenate([v[0], *(x[:, at] for x, at in zip(v[1:], self.above[1:], strict=True))])
+        return np.concatenate([v[0], *(x[..., at] for x, at in zip(v[1:], self.above[1:], strict=True))])
 
     def loading(self, factors: Sequence[np.ndarray]) -> np.ndarray:
         """Return F, (B, Q)."""
+        if len(factors) == 1:
+            return self.select[0] @ factors[0]
         return np.concatenate([s @ f for s, f in zip(self.select, factors, strict=True)], axis=1)
 
     def random_part(self, coefficients: np.ndarray) -> np.ndarray:
         """Return sum_b U_b c_b for coefficients (B, n_1) of the distinct columns, (n,)."""
-        if len(self.U) == 1:
-            return self.U[0] * coefficients[0][self.cluster]
-        return np.einsum("bn,bn->n", self.U, coefficients[:, self.cluster])
+        return self._spread(self.U, coefficients)
+
+    def paired(self, coefficients: np.ndarray) -> np.ndarray:
+        """Return sum over a <= b of U_a U_b c_ab for coefficients (pairs, n_1), (n,)."""
+        return self._spread(self.products, coefficients)
+
+    def by_column(self, rows: np.ndarray) -> np.ndarray:
+        """Return the sums over lowest clusters of U_b times (n,) values, (B, n_1)."""
+        return self._collect(self.U, rows)
+
+    def by_pair(self, rows: np.ndarray) -> np.ndarray:
+        """Return the sums over lowest clusters of U_a U_b times (n,) values, (pairs, n_1)."""
+        return self._collect(self.products, rows)
+
+    def _spread(self, columns: np.ndarray, coefficients: np.ndarray) -> np.ndarray:
+        out = coefficients[0].take(self.cluster, axis=-1)
+        if not self.unit:
+            out *= columns[0]
+        for column, c in zip(columns[1:], coefficients[1:], strict=True):
+            out += column * c.take(self.cluster, axis=-1)
+        return out
+
+    def _collect(self, columns: np.ndarray, rows: np.ndarray) -> np.ndarray:
+        if self.unit and len(columns) == 1:
+            return self.sums(rows)[None]
+        return np.array([self.sums(column * rows) for column in columns])
 
 
 def nest(codes: Sequence[np.ndarray], Z: Sequence[np.ndarray]) -> Nested:
@@ -120,7 +150,27 @@ def nest(codes: Sequence[np.ndarray], Z: Sequence[np.ndarray]) -> Nested:
         above=[level[starts_of[0]] for level in new], top_starts=starts_of[-1],
         number=[level[order][starts] for level, starts in zip(codes, starts_of, strict=True)],
         select=select, columns=[slice(int(i), int(j)) for i, j in pairwise(ends)],
+        unit=bool(np.all(distinct[0] == 1.0)),
     )  # fmt: skip
+
+
+def mix(F: np.ndarray, x: np.ndarray) -> np.ndarray:
+    """Return F x, (B, n_1), of F (B, Q) and x (Q, n_1); or (B, K, n_1), of (B, Q, K) and (Q, K, n_1)."""
+    if F.ndim == 2:
+        return F @ x
+    return np.sum(F[..., None] * x[None], axis=1)
+
+
+def transpose(F: np.ndarray) -> np.ndarray:
+    """Return F', (Q, B), or (Q, B, K)."""
+    return F.swapaxes(0, 1)
+
+
+def cross(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """Return the sums over clusters of a b', (A, B), of (A, n_1) and (B, n_1); or with K between."""
+    if a.ndim == 2:
+        return a @ b.T
+    return np.matmul(a.transpose(1, 0, 2), b.transpose(1, 2, 0)).transpose(1, 2, 0)
 
 
 def _distinct_columns(Z: Sequence[np.ndarray]) -> tuple[np.ndarray, list[np.ndarray]]:

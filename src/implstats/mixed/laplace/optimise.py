@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from implstats.mixed.laplace.criterion import Evaluation, Problem
+from implstats.mixed.laplace.criterion import Evaluation, Problem, gradients
 from implstats.mixed.laplace.eliminate import solve
 
 SMALL_DECREASE = (
@@ -25,6 +25,7 @@ NEGATIVE = 1e-6  # an eigenvalue below minus this share of the largest is negati
 NEARLY_FLAT = 1e-3  # deviance units: negative curvature here is a saddle
 STEP = 2e-4  # of central differences: truncation and rounding both near 1e-8 of the curvature
 LIMIT = 200
+CELLS = 20_000  # values a pass of displaced models may hold in an array: what a core's cache bears
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,15 +62,16 @@ class Search:
 
 def difference_hessian(problem: Problem, at: Evaluation, *, central: bool) -> np.ndarray | None:
     """Return the Hessian in psi, (P, P), from differences of the gradient; None where one does not exist."""
-    columns = []
-    for unit in np.eye(problem.size) * STEP:
-        up = problem(at.psi + unit, at)
-        down = problem(at.psi - unit, at) if central else at
-        if up is None or down is None:
-            return None
-        columns.append((up.gradient - down.gradient) / ((2.0 if central else 1.0) * STEP))
-    full = np.array(columns)
-    return 0.5 * (full + full.T)
+    size = problem.size
+    units = np.eye(size) * STEP
+    moves = np.concatenate([units, -units]) if central else units
+    nodes = getattr(problem.rule, "points", 1)
+    share = max(1, CELLS // (problem.nested.cluster.size * nodes))
+    found = np.concatenate(
+        [gradients(problem, at, moves[i : i + share]) for i in range(0, len(moves), share)]
+    )
+    full = (found[:size] - (found[size:] if central else at.gradient)) / ((2.0 if central else 1.0) * STEP)
+    return 0.5 * (full + full.T) if np.all(np.isfinite(full)) else None
 
 
 def first_hessian(problem: Problem, at: Evaluation) -> np.ndarray | None:
@@ -77,23 +79,19 @@ def first_hessian(problem: Problem, at: Evaluation) -> np.ndarray | None:
 
     With V^-1 = W - W Z Lambda H^-1 Lambda'Z'W, which leaves out how the log determinant bends in them.
     """
-    if problem.n_extra:
+    if problem.n_extra or problem.size * problem.nested.cluster.size < CELLS:
         return difference_hessian(problem, at, central=False)
     nested, mode, p = problem.nested, at.mode, problem.p
     weighted = problem.X * mode.rows.weight
     F = nested.loading(at.factors)
     full = np.zeros((problem.size, problem.size))
     for j, column in enumerate(weighted):
-        moved = nested.path(solve(mode.factor, F.T @ nested.sums(column * nested.U), None, nested))
+        moved = nested.path(solve(mode.factor, F.T @ nested.by_column(column), None, nested))
         full[j, :p] = 2.0 * (weighted[j] @ problem.X.T - weighted @ nested.random_part(F @ moved))
-    for k in range(p, problem.size):
-        psi = at.psi.copy()
-        psi[k] += STEP
-        up = problem(psi, at)
-        if up is None:
-            return None
-        full[k] = full[:, k] = (up.gradient - at.gradient) / STEP
-    return 0.5 * (full + full.T)
+    found = gradients(problem, at, np.eye(problem.size)[p:] * STEP)
+    full[p:] = (found - at.gradient) / STEP
+    full[:p, p:] = full[p:, :p].T
+    return 0.5 * (full + full.T) if np.all(np.isfinite(full)) else None
 
 
 def minimise(problem: Problem, psi: np.ndarray, *, rough: bool = False) -> Search | None:

@@ -49,28 +49,29 @@ class Quadrature:
     def __call__(self, problem: Problem, mode: Mode, F: np.ndarray, extra: np.ndarray) -> Integral:
         """Return the integral's difference from Laplace's method and what its gradient needs."""
         nested, family = problem.nested, problem.family
-        z, log_w = normal_nodes(self.points)
         tau = 1.0 / np.sqrt(mode.factor.d[0][0])
-        move = tau * z[:, None]
-        # Only sums over rows of what changes with the node: (K, n), the one large array.
-        slope = F[0, 0] * nested.U[0] if len(nested.U) == 1 else F[:, 0] @ nested.U
-        eta = mode.eta + slope * move[:, nested.cluster]
+        z, log_w = (x.reshape(-1, *np.ones(tau.ndim, dtype=int)) for x in normal_nodes(self.points))
+        move = tau * z
+        # Only sums over rows of what changes with the node: (nodes, n), the one large array.
+        loads = F[:, :1, ..., None]  # (B, 1, 1), or (B, 1, K, 1) for copies
+        eta = nested.random_part(loads * move)
+        eta += mode.eta
         value, score = family.density(eta, extra)
         v = mode.v[0][0] + move
         height = 0.5 * v * v - nested.sums(value)
         lowest = 0.5 * mode.v[0][0] ** 2 - nested.sums(mode.rows.value)
-        log_terms = log_w[:, None] + lowest - height
+        log_terms = log_w + lowest - height
         top = log_terms.max(axis=0)
         terms = np.exp(log_terms - top)
         total = terms.sum(axis=0)
         share = terms / total
-        pulled = share * (v - nested.sums(slope * score))
-        by_row = share[:, nested.cluster]
-        weighted = by_row * score
-        sums = nested.sums(weighted[:, None, :] * nested.U)
+        sums = nested.by_column(score)
+        pulled = share * (v - np.sum(loads * sums, axis=0))
+        by_row = share.take(nested.cluster, axis=-1)
+        path = np.sum(sums * (share * v), axis=1).sum(axis=-1)
+        score *= by_row
         return Integral(
             correction=-float(np.sum(top + np.log(total))), kappa=1.0 - np.sum(pulled * move, axis=0),
-            pull=[pulled.sum(axis=0)[None]], score=weighted.sum(axis=0),
-            score_path=np.einsum("kbc,kc->b", sums, v)[:, None],
-            extra=family.extra_slope(eta, extra, on_l=by_row) if len(extra) else np.zeros(0),
+            pull=[pulled.sum(axis=0)[None]], score=score.sum(axis=0), score_path=path[:, None],
+            extra=family.extra_slope(eta, extra, on_l=by_row) if extra.shape[-1] else np.zeros(0),
         )  # fmt: skip
