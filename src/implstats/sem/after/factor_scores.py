@@ -203,10 +203,10 @@ def _score_group(estimated: Estimated, group: int, centred: Array, method: str) 
     level = _eta_mean(estimated, group)
     if not len(centred):
         return scores, errors
-    patterns, which = np.unique(~np.isnan(centred), axis=0, return_inverse=True)
-    which = which.reshape(-1)
-    for k, seen in enumerate(patterns):
-        rows = which == k
+    answered = ~np.isnan(centred)
+    _, first, which = np.unique(np.packbits(answered, axis=1), axis=0, return_index=True, return_inverse=True)
+    for k, seen in enumerate(answered[first]):
+        rows = np.nonzero(which.reshape(-1) == k)[0]
         A, error = score_weights(moments, seen, method)
         scores[rows] = (level + centred[np.ix_(rows, seen)] @ A.T)[:, :m]
         errors[rows] = _root(np.diag(error))[:m]

@@ -7,9 +7,9 @@ derivatives, and Gamma / n_g the covariance matrix of a group's sample moments,
 
 H = sum_g (n_g / n) Delta'A Delta, inverted within the constraints: fitting takes out of the moments what the
 model can reproduce. Moments of fixed predictors are reproduced exactly and count among the parameters here.
-Gamma is the inverse information at the sample moments (saturated ones with missing
-answers), under MLR and MLM with the fourth moments of the data in between. A is expected or observed as the
-standard errors are. Moments in the order covariances (rows of the lower triangle), means.
+Gamma is the inverse information at the sample moments (saturated ones with missing answers), under MLR and MLM
+with the fourth moments of the data in between; of complete answers both have a closed form. A is expected or
+observed as the standard errors are. Moments in the order covariances (rows of the lower triangle), means.
 Maydeu-Olivares & Shi (2017), Methodology 13; Ogasawara (2001), Psychometrika 66.
 """
 
@@ -74,8 +74,7 @@ def residual_spreads(estimated: Estimated) -> tuple[Spread, ...]:
     inverse = K @ np.linalg.solve(K.T @ H @ K, K.T)
     found = []
     for s, delta, A, gamma in zip(share, deltas, information, gammas, strict=True):
-        Q = np.eye(len(gamma)) - s * delta @ (inverse @ (delta.T @ A))
-        found.append(Spread(sample=gamma, residual=Q @ gamma @ Q.T))
+        found.append(Spread(sample=gamma, residual=_fitted_out(gamma, s * inverse, delta, A @ delta)))
     return tuple(found)
 
 
@@ -98,14 +97,39 @@ def _state(patterns: Patterns, cov: Array, mean: Array) -> State:
     return state
 
 
+def _fitted_out(gamma: Array, inverse: Array, delta: Array, weighted: Array) -> Array:
+    """Q gamma Q' with Q = I - delta inverse weighted', by products of the rank of the parameters."""
+    left = gamma - delta @ (inverse @ (weighted.T @ gamma))
+    return np.asarray(left - (left @ weighted) @ (inverse @ delta.T))
+
+
 def _gamma(patterns: Patterns, sample: Sample, *, observed: bool, robust: bool) -> Array:
     """Covariance matrix of the saturated moments of one person."""
     cov, mean = sample.moments.cov, sample.moments.mean
+    if sample.incomplete is None:
+        return _products(sample.centred, cov) if robust else _normal(cov)
     state = _state(patterns, cov, mean)
     inverse = np.linalg.inv(moment_information(patterns, state, observed=observed))
     if not robust:
         return np.asarray(inverse)
     return np.asarray(inverse @ (score_products(patterns, state, mean) / patterns.n) @ inverse)
+
+
+def _normal(cov: Array) -> Array:
+    """Of complete normal answers: s_ik s_jl + s_il s_jk, and S for the means."""
+    p = len(cov)
+    i, j, _ = pair_index(p)
+    out = np.zeros((len(i) + p,) * 2)
+    out[: len(i), : len(i)] = cov[np.ix_(i, i)] * cov[np.ix_(j, j)] + cov[np.ix_(i, j)] * cov[np.ix_(j, i)]
+    out[len(i) :, len(i) :] = cov
+    return out
+
+
+def _products(centred: Array, cov: Array) -> Array:
+    """Of complete answers, whatever their distribution: mean products of z_ij - s_ij and of z_i."""
+    i, j, _ = pair_index(len(cov))
+    z = np.hstack([centred[:, i] * centred[:, j] - cov[i, j], centred])
+    return np.asarray(z.T @ z / len(z))
 
 
 def correlation_derivatives(cov: Array, *, bollen: bool) -> Array:
