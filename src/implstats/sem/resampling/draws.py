@@ -1,0 +1,184 @@
+"""Which persons a resample holds, and its moments.
+
+A resample is how often each person is drawn, f_r (n,), with n_r = sum f_r; with persons y_i measured from the
+sample's mean and all R resamples in the rows of F,
+
+    m_r = F y / n_r,    S_r = F (y_i y_i') / n_r - m_r m_r'
+
+two products of matrices. Persons are drawn with replacement within their group; with clusters whole clusters
+are drawn, as many as there are (Davison & Hinkley 1997, 3.8).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from implstats.errors import DataError, UsageError, did_you_mean
+from implstats.sem.data.groups import group_rows
+from implstats.sem.data.sample import read_columns
+from implstats.sem.fitted import Estimated
+from implstats.sem.resampling.refit import Resamples
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+Array = NDArray[np.float64]
+Index = NDArray[np.intp]
+# Numbers in one block of frequencies: resamples times persons.
+BLOCK = 4_000_000
+FEW_CLUSTERS = 20
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Persons:
+    """The persons of a fit, group by group.
+
+    Attributes
+    ----------
+    values : tuple of ndarray, shape (n_g, p)
+        Answers, NaN where missing.
+    cluster : tuple of ndarray of int, shape (n_g,), or None
+        Each person's cluster, from 0.
+    n_clusters : int
+        Zero without clusters.
+    """
+
+    values: tuple[Array, ...]
+    cluster: tuple[Index, ...] | None = None
+    n_clusters: int = 0
+
+
+def persons_of(estimated: Estimated, *, data: pd.DataFrame | None, cluster: str | None) -> Persons:
+    """Return the persons that a fit rests on, with their clusters if asked for.
+
+    Raises
+    ------
+    UsageError
+        A cluster without the data.
+    DataError
+        No such column, data that are not those of the fit, persons without a cluster, a single cluster.
+    """
+    groups = estimated.sample.groups
+    own = tuple(
+        s.centred + s.moments.mean if s.incomplete is None else s.incomplete.patterns.rows for s in groups
+    )
+    if cluster is None:
+        return Persons(values=own)
+    if data is None:
+        raise UsageError(
+            f"cluster '{cluster}' is a column of the data, which a fit does not keep. Give the frame that "
+            "was "
+            "fitted as data, too."
+        )
+    if cluster not in data.columns:
+        raise DataError(
+            f"cluster: there is no column '{cluster}'{did_you_mean(cluster, map(str, data.columns))}"
+        )
+    return _clustered(estimated, own, data, cluster)
+
+
+def _clustered(estimated: Estimated, own: Sequence[Array], data: pd.DataFrame, cluster: str) -> Persons:
+    import pandas as pd
+
+    names = estimated.table.names
+    every = read_columns(data, names.observed, names.latent)
+    column = estimated.sample.column
+    parts = group_rows(data, column).rows if column else (np.arange(len(data)),)
+    codes, _ = pd.factorize(data[cluster], use_na_sentinel=True)
+    values, clusters = [], []
+    for mine, fitted, of_group in zip(parts, own, estimated.sample.groups, strict=True):
+        seen = ~np.isnan(every[mine])
+        predictors = [names.observed.index(name) for name in names.x]
+        used = seen.all(axis=1) if of_group.incomplete is None else seen.any(axis=1)
+        used &= seen[:, predictors].all(axis=1)
+        values.append(every[mine][used])
+        clusters.append(np.asarray(codes[mine][used], dtype=np.intp))
+        if len(values[-1]) != len(fitted) or not np.allclose(np.nansum(values[-1], 0), np.nansum(fitted, 0)):
+            raise DataError("data is not the frame that was fitted: its persons differ. Give the same frame.")
+    lacking = sum(int((c < 0).sum()) for c in clusters)
+    if lacking:
+        raise DataError(
+            f"{lacking} person(s) of the fit have no {cluster}. Fit the model without them, or fill it in."
+        )
+    present = np.unique(np.concatenate(clusters))
+    if len(present) < 2:
+        raise DataError(
+            f"'{cluster}' holds one cluster; resampling clusters needs several, better {FEW_CLUSTERS}."
+        )
+    compact = tuple(np.searchsorted(present, c) for c in clusters)
+    return Persons(values=tuple(values), cluster=compact, n_clusters=len(present))
+
+
+def random_frequencies(persons: Persons, *, draws: int, seed: int) -> Iterator[tuple[Array, ...]]:
+    """Yield blocks of frequencies, each group's of shape (R, n_g), ``draws`` resamples in all."""
+    rng = np.random.default_rng(seed)
+    sizes = [len(v) for v in persons.values]
+    for R in _blocks(draws, sum(sizes)):
+        if persons.cluster is None:
+            yield tuple(_counts(rng.integers(0, n, size=(R, n)), n) for n in sizes)
+        else:
+            k = persons.n_clusters
+            times = _counts(rng.integers(0, k, size=(R, k)), k)
+            yield tuple(times[:, of] for of in persons.cluster)
+
+
+def frequencies_of(indices: Index, n: int) -> tuple[Array]:
+    """Return how often each of n persons stands in each row of indices, shape (R, any)."""
+    return (_counts(indices, n),)
+
+
+def left_out(persons: Persons) -> Iterator[tuple[Array, ...]]:
+    """Yield blocks of frequencies that leave out one person (or cluster) after the other, group by group."""
+    sizes = [len(v) for v in persons.values]
+    if persons.cluster is not None:
+        for R, first in _numbered(persons.n_clusters, sum(sizes)):
+            out = np.arange(first, first + R)[:, None]
+            yield tuple((of != out).astype(float) for of in persons.cluster)
+        return
+    for g, size in enumerate(sizes):
+        for R, first in _numbered(size, sum(sizes)):
+            block = [np.ones((R, n)) for n in sizes]
+            block[g][np.arange(R), first + np.arange(R)] = 0.0
+            yield tuple(block)
+
+
+def _blocks(total: int, n: int) -> Iterator[int]:
+    size = max(1, BLOCK // n)
+    for first in range(0, total, size):
+        yield min(size, total - first)
+
+
+def _numbered(total: int, n: int) -> Iterator[tuple[int, int]]:
+    first = 0
+    for R in _blocks(total, n):
+        yield R, first
+        first += R
+
+
+def _counts(indices: Index, n: int) -> Array:
+    R = len(indices)
+    flat = (indices + n * np.arange(R)[:, None]).ravel()
+    return np.bincount(flat, minlength=R * n).reshape(R, n).astype(float)
+
+
+def resampled_moments(values: Sequence[Array], frequencies: Sequence[Array]) -> Resamples:
+    """Return the moments of resamples of complete persons, each group's (n_g, p) and (R, n_g)."""
+    covs, means, sizes = [], [], []
+    for y, F in zip(values, frequencies, strict=True):
+        p, center = y.shape[1], y.mean(axis=0)
+        centred = y - center
+        i, j = np.triu_indices(p)
+        n = F.sum(axis=1)
+        shift = F @ centred / n[:, None]
+        packed = F @ (centred[:, i] * centred[:, j]) / n[:, None] - shift[:, i] * shift[:, j]
+        cov = np.empty((len(F), p, p))
+        cov[:, i, j] = cov[:, j, i] = packed
+        covs.append(cov)
+        means.append(center + shift)
+        sizes.append(n)
+    return Resamples(cov=tuple(covs), mean=tuple(means), n=tuple(sizes))

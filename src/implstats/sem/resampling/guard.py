@@ -1,0 +1,61 @@
+"""Which fits can be resampled, and which arguments make sense."""
+
+from __future__ import annotations
+
+from implstats.errors import ModelError, NotSupportedError, UsageError
+from implstats.sem.fitted import Estimated
+from implstats.sem.results import SemResult
+
+SERVED = ("ML", "MLR", "MLM")
+
+
+def resampled_fit(result: SemResult, *, what: str) -> Estimated:
+    """Return the steps of a fit whose persons can be drawn again.
+
+    Raises
+    ------
+    ModelError
+        The fit failed.
+    NotSupportedError
+        An estimator that is not served, or a covariance matrix instead of persons.
+    """
+    estimated = proper_fit(result, what=what)
+    if estimated.options.estimator not in SERVED:
+        raise NotSupportedError(
+            f"{what} serves the estimators {', '.join(SERVED)}; this fit is by "
+            f"{estimated.options.estimator}. "
+            "Use sem.monte_carlo for intervals of defined parameters."
+        )
+    if estimated.options.missing not in ("listwise", "fiml"):
+        raise NotSupportedError(
+            f"{what} serves missing 'listwise' and 'fiml'; this fit is by '{estimated.options.missing}'. Use "
+            "sem.monte_carlo for intervals of defined parameters."
+        )
+    if any(sample.summary for sample in estimated.sample.groups):
+        raise NotSupportedError(
+            f"{what} draws persons again, but this model was fitted to a covariance matrix. Use "
+            "sem.monte_carlo, which needs the estimates only."
+        )
+    return estimated
+
+
+def proper_fit(result: SemResult, *, what: str) -> Estimated:
+    """Return the steps of a fit that did not fail; :class:`ModelError` otherwise."""
+    if result.fitted is None or result.covariance is None:
+        raise ModelError(f"{what} needs a fit that did not fail; mend the model first.")
+    return result.fitted
+
+
+def check_draws(draws: int, seed: int, *, level: float, least: int = 1) -> None:
+    """Raise :class:`UsageError` for a number of draws, a seed or a level that makes no sense."""
+    problems = []
+    if isinstance(draws, bool) or not isinstance(draws, int) or draws < least:
+        problems.append(
+            f"draws should be a whole number of at least {least} (got {draws}); 1000 or more is usual"
+        )
+    if isinstance(seed, bool) or not isinstance(seed, int) or seed < 0:
+        problems.append(f"seed should be a whole number, zero or more (got {seed})")
+    if not (isinstance(level, int | float) and 0 < level < 1):
+        problems.append(f"ci_level should lie between 0 and 1 (got {level}); 0.95 is usual")
+    if problems:
+        raise UsageError("; ".join(problems)[0].upper() + "; ".join(problems)[1:] + ".")
