@@ -11,8 +11,8 @@ from implstats.errors import DataError, NotSupportedError, UsageError
 from implstats.sem.estimators.criterion import criterion_of
 
 POLISHED = 1e-7
-# lavaan's polychoric correlations lie within 4e-8 of their maximum; chi-square is a weighted sum of squares of
-# differences between such numbers and inherits the error relative to them, not its square.
+# lavaan's polychoric correlations lie within 4e-8 of their maximum; chi-square is a weighted sum of squares
+# of differences between such numbers and inherits the error relative to them, not its square.
 CHISQ = 3e-7
 SCALING = 1e-7
 # Distances from a weighted sum to its degrees of freedom lose digits once more.
@@ -254,13 +254,12 @@ def test_a_category_that_a_group_does_not_use_is_named(load_data):
 @pytest.mark.parametrize("n", [300, 1000])
 def test_wlsmv_rejects_a_true_model_as_often_as_it_says(n):
     rng = np.random.default_rng(20 + n)
-    names, cuts, draws = list("abcdefgh"), np.array([-1.0, 0.2, 1.1]), 600
+    names, cuts, draws = [f"y{k}" for k in range(8)], np.array([-1.0, 0.2, 1.1]), 600
+    model = "f =~ y0 + y1 + y2 + y3\ng =~ y4 + y5 + y6 + y7"
     rejected = 0
     for _ in range(draws):
         factors = rng.normal(size=(n, 2)) @ np.array([[1.0, 0.4], [0.0, 0.9165]])
         latent = 0.7 * np.repeat(factors, 4, axis=1) + np.sqrt(0.51) * rng.normal(size=(n, 8))
         frame = pd.DataFrame(np.searchsorted(cuts, latent), columns=names)
-        ours = sem.fit("f =~ a + b + c + d\ng =~ e + f1 + g1 + h1", frame.rename(columns={"f": "f1", "g": "g1", "h": "h1"}),
-                       ordered=["a", "b", "c", "d", "e", "f1", "g1", "h1"])  # fmt: skip
-        rejected += ours.fit["pvalue.scaled"] < 0.05
+        rejected += sem.fit(model, frame, ordered=names).fit["pvalue.scaled"] < 0.05
     assert 0.03 <= rejected / draws <= 0.08

@@ -3,6 +3,11 @@
     configural  the same pattern     scalar  + equal intercepts (latent means free from the second group)
     metric      equal loadings       strict  + equal residual variances       means  + equal latent means
 
+With ordered items the step ``thresholds`` comes first, since only equal thresholds give groups one response
+scale, and scales are identified as Wu & Estabrook (2016) show: equal thresholds free intercepts and residual
+variances from the second group on, equal loadings the latent variances (under ``std_lv``), equal intercepts
+the latent means.
+
 Each step is compared with the step before. Parameters to ``release`` stay free in all steps (partial
 invariance). Every step starts at the estimate before it, since the models differ little. Meredith (1993);
 Byrne, Shavelson & Muthén (1989); cut-offs for differences of fit indices: Cheung & Rensvold (2002), Chen
@@ -22,7 +27,7 @@ from implstats.errors import UsageError, did_you_mean
 from implstats.sem.after.compare import Difference, difference, method_of, reproduced
 from implstats.sem.data.groups import group_rows
 from implstats.sem.estimators.search import Problem, build_problem
-from implstats.sem.fit import fit_problem, refuse_nothing_free, take_all
+from implstats.sem.fit import fit_problem, refuse_nothing_free, take_all, with_thresholds
 from implstats.sem.language.syntax import ModelText, parse_model
 from implstats.sem.language.table import build_table
 from implstats.sem.options import check_options
@@ -34,12 +39,15 @@ if TYPE_CHECKING:
 Array = NDArray[np.float64]
 ADDS = {
     "configural": "",
+    "thresholds": "thresholds",
     "metric": "loadings",
     "scalar": "intercepts",
     "strict": "residuals",
     "means": "means",
 }
 STEPS = tuple(ADDS)
+CONTINUOUS = ("configural", "metric", "scalar", "strict")
+ORDERED = ("configural", "thresholds", "metric", "scalar", "strict")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,9 +123,11 @@ def invariance(
     data: pd.DataFrame,
     *,
     group: str,
-    steps: Sequence[str] = ("configural", "metric", "scalar", "strict"),
-    estimator: str = "ML",
+    steps: Sequence[str] | None = None,
+    estimator: str | None = None,
     missing: str = "listwise",
+    ordered: Sequence[str] = (),
+    parameterization: str = "theta",
     release: Sequence[str] = (),
     method: str | None = None,
     kind: str = "cfa",
@@ -133,8 +143,13 @@ def invariance(
         In lavaan's language.
     group : str
         Column that tells groups apart.
-    steps : sequence of str
-        From ``configural, metric, scalar, strict, means``, in this order; each adds to those before it.
+    steps : sequence of str, optional
+        From ``configural, thresholds, metric, scalar, strict, means``, in this order; each adds to those
+        before it. ``thresholds`` is for ordered items. By default all but ``means``.
+    ordered : sequence of str
+        Ordered items, of three or more categories; the estimator is then WLSMV unless another is named.
+    parameterization : {"theta", "delta"}
+        Of ordered items; ``strict`` needs theta.
     release : sequence of str
         Parameters that stay free in all steps, such as ``"x3~1"`` or ``"f=~x2"``.
     method : str, optional
@@ -154,16 +169,22 @@ def invariance(
     >>> [step.fit.fit["df"] for step in invariance("f =~ a + b + c + d", frame, group="arm").steps]
     [4, 7, 10, 14]
     """
+    steps = tuple(steps) if steps is not None else ORDERED if ordered else CONTINUOUS
     check_steps(steps)
     text = parse_model(model)
     common: dict[str, Any] = {
         "kind": kind, "estimator": estimator, "missing": missing, "group": group, "cluster": None,
-        "ordered": (), "parameterization": "delta", "orthogonal": orthogonal, "std_lv": std_lv,
+        "ordered": tuple(ordered), "parameterization": parameterization if ordered else "delta",
+        "orthogonal": orthogonal, "std_lv": std_lv,
         "meanstructure": None, "ci_level": ci_level,
     }  # fmt: skip
     equal = [tuple(ADDS[s] for s in steps[: k + 1] if ADDS[s]) for k in range(len(steps))]
     options = [
-        check_options(**common, group_equal=words, group_partial=tuple(release) if words else ())
+        with_thresholds(
+            text,
+            data,
+            check_options(**common, group_equal=words, group_partial=tuple(release) if words else ()),
+        )
         for words in equal
     ]
     grouping = group_rows(data, group)
@@ -172,7 +193,7 @@ def invariance(
         refuse_nothing_free(table)
     sample = take_all(data, tables[0], options[0], grouping)
     problems = [build_problem(text, t, sample, o) for t, o in zip(tables, options, strict=True)]
-    chosen = method_of(method, estimator, missing == "fiml")
+    chosen = method_of(method, options[0].estimator, missing == "fiml")
     return InvarianceLadder(
         steps=climbed(steps, equal, tuple(release), problems, method=chosen),
         group=group,

@@ -11,9 +11,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from implstats.errors import UsageError
+from implstats.errors import NotSupportedError, UsageError
 from implstats.sem.after.compare import method_of
-from implstats.sem.after.invariance import ADDS, STEPS, InvarianceLadder, check_steps, climbed, problems_of
+from implstats.sem.after.invariance import (
+    ADDS,
+    CONTINUOUS,
+    InvarianceLadder,
+    check_steps,
+    climbed,
+    problems_of,
+)
 from implstats.sem.language.syntax import parse_model
 
 if TYPE_CHECKING:
@@ -99,9 +106,14 @@ def _check_indicators(indicators: Sequence[Sequence[str]], equal: Sequence[str])
     twice = sorted({name for name in every if every.count(name) > 1})
     if twice:
         raise UsageError(f"{', '.join(twice)} stand(s) in several places. Each wave has columns of its own.")
+    if "thresholds" in equal:
+        raise NotSupportedError(
+            "Equal thresholds over waves are not done by this version of implstats. Treat the items as numbers "
+            "(MLR), or write the model with labelled thresholds for sem.fit with ordered items."
+        )
     unknown = [word for word in equal if word not in ADDS.values() or not word]
     if unknown:
-        known = ", ".join(word for word in ADDS.values() if word)
+        known = ", ".join(word for word in ADDS.values() if word and word != "thresholds")
         raise UsageError(f"equal '{', '.join(unknown)}' is not known. Choose from {known}.")
 
 
@@ -109,7 +121,7 @@ def longitudinal_invariance(
     indicators: Sequence[Sequence[str]],
     data: pd.DataFrame,
     *,
-    steps: Sequence[str] = STEPS[:4],
+    steps: Sequence[str] = CONTINUOUS,
     estimator: str = "ML",
     missing: str = "listwise",
     correlated_residuals: bool = True,
