@@ -69,6 +69,29 @@ class LevelShape:
         return np.asarray(rows * (rows + 1) // 2 + cols)
 
     @cached_property
+    def unit(self) -> np.ndarray:
+        """Identity matrix, (q, q)."""
+        return np.eye(self.q)
+
+    @cached_property
+    def diagonal(self) -> np.ndarray:
+        """Which elements of the whole lower triangle are on the diagonal."""
+        return np.flatnonzero(self.weight == 1.0)
+
+    @cached_property
+    def weight(self) -> np.ndarray:
+        """How often each element of the whole lower triangle stands in the square, 1 or 2."""
+        rows, cols = self.triangle
+        return np.where(rows == cols, 1.0, 2.0)
+
+    @cached_property
+    def products(self) -> tuple[np.ndarray, ...]:
+        """Places in a flat (q, q) of the four factors of each element of W, (tri * tri,) each."""
+        rows, cols = self.triangle
+        down, right = ((rows[:, None], cols[:, None]), (rows, cols))
+        return tuple((down[i] * self.q + right[j]).reshape(-1) for i, j in ((0, 0), (1, 1), (0, 1), (1, 0)))
+
+    @cached_property
     def core(self) -> np.ndarray:
         """The map from a symmetric H to -(G_r H G_s + G_s H G_r), lower triangles: (tri, T_l, tri)."""
         rows, cols = self.triangle
@@ -80,6 +103,11 @@ class LevelShape:
             half = self.basis[r] @ H @ self.basis[s]
             out[k] = -(half + half.swapaxes(1, 2))[:, rows, cols]
         return out
+
+    @cached_property
+    def core_by_pairs(self) -> np.ndarray:
+        """``core`` with pairs first, (T_l, tri * tri)."""
+        return np.ascontiguousarray(self.core.swapaxes(0, 1)).reshape(self.core.shape[1], -1)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -114,7 +114,10 @@ def _evaluate(
         return None
     inverse = np.linalg.inv(L)
     both = np.concatenate([N.first, N.second]) if N.both is None else N.both
-    flat = (inverse @ both @ inverse.T).reshape(len(both), -1)
+    # Two products instead of one a matrix; N_r is symmetric, so the transpose between them is no matter.
+    turned = inverse.T
+    half = (both.reshape(-1, p + 1) @ turned).reshape(both.shape).swapaxes(1, 2)
+    flat = (half.reshape(-1, p + 1) @ turned).reshape(len(both), -1)
     R = shape.size
     weight, weights = _weights(p, nu, problem.reml)
     trace = flat[:, :: p + 2] @ weight

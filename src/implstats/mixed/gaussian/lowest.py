@@ -15,6 +15,8 @@ import numpy as np
 from implstats.mixed.gaussian.covariance import CovarianceShape, LevelShape
 from implstats.mixed.gaussian.pool import Moments
 
+ADJUGATE, SIGNS = np.array([3, 1, 2, 0]), np.array([1.0, -1.0, -1.0, 1.0])  # inverse of a 2 x 2 matrix
+
 
 def eliminate_lowest(
     moments: Moments, shape: CovarianceShape, G: np.ndarray
@@ -51,23 +53,27 @@ def _several_effects(moments: Moments, level: LevelShape, G: np.ndarray) -> tupl
     """Return log|I + GS| summed over clusters, (jets,), and v(K), (jets, patterns, tri), with derivatives."""
     S = moments.S
     rows, cols = level.triangle
-    P, ld = _inverse(np.eye(level.q) + G @ S)
-    H = (S @ P)[:, rows, cols]
-    W = P[:, rows[:, None], rows] * P[:, cols[:, None], cols]
-    W += (P[:, rows[:, None], cols] * P[:, cols[:, None], rows]) * (rows != cols)
-    own = len(level.entries[0])
-    core = level.core
+    q, tri, place = level.q, len(rows), level.place
+    P, ld = _inverse(level.unit + G @ S)
+    flat, lower = P.reshape(len(S), -1), rows * q + cols
+    H = (S @ P).reshape(len(S), -1).take(lower, axis=1)
+    rr, cc, rc, cr = level.products
+    W = flat.take(rr, axis=1) * flat.take(cc, axis=1)
+    W += flat.take(rc, axis=1) * flat.take(cr, axis=1)
+    W = W.reshape(len(S), tri, tri)
+    W[:, :, level.diagonal] *= 0.5
+    own, core = len(place), level.core
     T = core.shape[1]
-    C = H @ core.reshape(len(core), -1)
-    weight = np.where(rows == cols, 1.0, 2.0)
-    Hw = H * weight
+    C = (H @ core.reshape(tri, -1)).reshape(len(S), T, tri)
+    Hw = H * level.weight
     count = moments.count
-    C = C.reshape(len(S), T, -1)
-    second = 0.5 * ((C @ Hw[:, :, None])[:, :, 0])
-    small = np.concatenate([[count @ ld], count @ Hw[:, level.place], count @ second])
+    small = np.empty(1 + own + T)
+    small[0] = count @ ld
+    small[1 : own + 1] = (count @ Hw)[place]
+    small[own + 1 :] = 0.5 * (level.core_by_pairs @ (H.T @ (Hw * count[:, None])).reshape(-1))
     packed = np.empty((1 + own + T, *H.shape))
-    packed[0] = (P @ G)[:, rows, cols]
-    packed[1 : own + 1] = W[:, :, level.place].transpose(2, 0, 1)
+    packed[0] = (P @ G).reshape(len(S), -1).take(lower, axis=1)
+    packed[1 : own + 1] = W.take(place, axis=2).transpose(2, 0, 1)
     packed[own + 1 :] = (C @ W.swapaxes(1, 2)).transpose(1, 0, 2)
     return small, packed
 
@@ -76,9 +82,10 @@ def _inverse(M: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return inverses and log-determinants of stacked matrices with positive determinants."""
     if M.shape[-1] > 2:
         return np.linalg.inv(M), np.linalg.slogdet(M)[1]
-    det = M[:, 0, 0] * M[:, 1, 1] - M[:, 0, 1] * M[:, 1, 0]
-    P = np.empty_like(M)
-    P[:, 0, 0], P[:, 1, 1] = M[:, 1, 1], M[:, 0, 0]
-    P[:, 0, 1], P[:, 1, 0] = -M[:, 0, 1], -M[:, 1, 0]
-    P /= det[:, None, None]
-    return P, np.log(det)
+    if M.shape[-1] == 1:
+        return 1.0 / M, np.log(M[:, 0, 0])
+    flat = M.reshape(len(M), 4)
+    det = flat[:, 0] * flat[:, 3] - flat[:, 1] * flat[:, 2]
+    P = flat.take(ADJUGATE, axis=1)
+    P *= SIGNS / det[:, None]
+    return P.reshape(M.shape), np.log(det)

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 import numpy as np
 
 SMALL_BLOCK = 20_000  # numbers below which a count is quicker than a sparse product
+SMALL_TABLE = 8_000  # clusters times rows below which a product with the table of who is where is quicker
 CHUNK = 65_536  # rows taken at a time, so that what is copied stays in the processor's cache
 
 
@@ -54,6 +55,10 @@ class ClusterSums:
 
 def sum_by(codes: np.ndarray, values: np.ndarray, *, size: int) -> np.ndarray:
     """Return the sums of the rows of ``values``, (n, k), with the same code, (size, k)."""
+    if len(codes) * size <= SMALL_TABLE:
+        member = np.zeros((size, len(codes)))
+        member[codes, np.arange(len(codes))] = 1.0
+        return np.asarray(member @ values)
     if len(codes) * values.shape[1] < SMALL_BLOCK:
         out = np.zeros((size, values.shape[1]))
         for k in range(values.shape[1]):
