@@ -29,9 +29,15 @@ from implstats.sem.exploratory.explore import Exploration, explore, number_of_fa
 from implstats.sem.exploratory.retain import Retention
 from implstats.sem.fit import fit
 from implstats.sem.language.syntax import ModelTextError
+from implstats.sem.resampling.bollen_stine import BollenStine, bollen_stine
+from implstats.sem.resampling.bootstrap import Bootstrap, BootstrapParameter, bootstrap
+from implstats.sem.resampling.monte_carlo import MonteCarlo, MonteCarloEffect, monte_carlo
 from implstats.sem.results import ModelMoments, OptimiserRecord, Parameter, SemResult
 
 __all__ = [
+    "BollenStine",
+    "Bootstrap",
+    "BootstrapParameter",
     "Determinacy",
     "Difference",
     "Exploration",
@@ -43,6 +49,8 @@ __all__ = [
     "ModelTextError",
     "ModificationIndex",
     "ModificationIndices",
+    "MonteCarlo",
+    "MonteCarloEffect",
     "OptimiserRecord",
     "Parameter",
     "Reliability",
@@ -56,6 +64,8 @@ __all__ = [
     "StandardisedParameter",
     "StandardisedSolution",
     "WaldTest",
+    "bollen_stine",
+    "bootstrap",
     "compare",
     "explore",
     "factor_scores",
@@ -64,6 +74,7 @@ __all__ = [
     "longitudinal_invariance",
     "longitudinal_model",
     "modification_indices",
+    "monte_carlo",
     "number_of_factors",
     "reliability",
     "residuals",
