@@ -9,8 +9,10 @@ import pytest
 from click.testing import CliRunner
 
 from implstats.cli.follow_ups import FOLLOW_UPS
-from implstats.cli.mixed import mixed
+from implstats.cli.mixed import ADJUST, CONTRASTS, mixed
 from implstats.errors import UsageError
+from implstats.mixed.after.adjust import ADJUSTMENTS
+from implstats.mixed.after.contrast_weights import METHODS
 
 DATA = Path(__file__).parents[1] / "reference" / "mixed" / "data" / "sim3_12inst.csv"
 FORMULA = "y ~ factor(wave) + arm + (1 | inst) + (1 | person)"
@@ -42,3 +44,15 @@ def test_a_wrong_request_is_told_before_the_data_are_read():
     text = str(outcome.exception)
     assert "did you mean 'f-tests'?" in text
     assert "--also means=FACTORS" in text
+
+
+@pytest.mark.parametrize("wrong", [("--contrasts", "zz"), ("--adjust", "zz"), ("--draws", "50")])
+def test_wrong_settings_are_told_whether_used_or_not(wrong):
+    outcome = run(*wrong)
+    assert (outcome.exit_code, outcome.stdout) == (2, "")
+    assert wrong[0] in outcome.stderr
+
+
+def test_choices_are_those_of_the_functions():
+    assert CONTRASTS == METHODS
+    assert ADJUST == ADJUSTMENTS

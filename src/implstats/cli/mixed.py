@@ -10,6 +10,9 @@ from implstats.cli.follow_ups import Settings, answer, as_text, check_requests, 
 
 FAMILIES = ("gaussian", "binomial", "poisson", "nbinom", "ordinal")
 DF_METHODS = ("auto", "kenward-roger", "satterthwaite", "none")
+CONTRASTS = ("pairwise", "trt.vs.ctrl", "consec", "poly")
+ADJUST = ("holm", "tukey", "bonferroni", "sidak", "mvt", "fdr", "none")
+FEWEST_DRAWS = 99  # of a bootstrap: fewer have no 2.5 % quantile
 
 
 @click.command(
@@ -27,7 +30,7 @@ DF_METHODS = ("auto", "kenward-roger", "satterthwaite", "none")
 @click.option(
     "--weights", default=None, metavar="COLUMN", help="Prior weights; trials of a binomial outcome."
 )
-@click.option("--offset", default=None, metavar="COLUMN", help="Added to the linear predictor of a count.")
+@click.option("--offset", default=None, metavar="COLUMN", help="Added to the linear predictor.")
 @click.option("--robust", default=None, metavar="TYPE",
               help="Cluster-robust standard errors: CR0, CR1, CR2 or CR3; CR2 for few clusters.")  # fmt: skip
 @click.option("--residual", default=None, metavar="STRUCTURE", help='Such as "ar1(wave | person)".')
@@ -44,19 +47,21 @@ DF_METHODS = ("auto", "kenward-roger", "satterthwaite", "none")
 )
 @click.option(
     "--contrasts",
+    type=click.Choice(CONTRASTS),
     default="pairwise",
     show_default=True,
-    help="Of marginal means: pairwise, trt.vs.ctrl, consec or poly.",
+    help="Of the marginal means.",
 )
 @click.option(
     "--adjust",
+    type=click.Choice(ADJUST),
     default="holm",
     show_default=True,
-    help="Of contrasts: holm, tukey, bonferroni, sidak, mvt, fdr or none.",
+    help="Of the contrasts, for their number.",
 )
 @click.option(
     "--draws",
-    type=click.IntRange(min=1),
+    type=click.IntRange(min=FEWEST_DRAWS),
     default=999,
     show_default=True,
     help="Of bootstrap and permutation.",
