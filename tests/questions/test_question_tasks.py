@@ -207,3 +207,13 @@ def test_answers_of_one_person_at_several_waves_are_not_taken_as_independent_in_
     assert ("repeated_persons" in names) is warned
     if warned:
         assert {row.verdict for row in answer.rows} == {"caution"}
+
+
+def test_ordered_answers_have_an_estimator_of_their_own() -> None:
+    question = {"name": "q", "type": "cfa", "scales": ["lead"], "wave": 2011}
+    scored = _scored(question | {"ordered": True})
+    (task,) = sem_tasks(scored.study.questions[0], scored)
+    assert (task.options["estimator"], task.options["ordered"]) == ("WLSMV", ["l1", "l2", "l3"])
+    scored = _scored(question)
+    (task,) = sem_tasks(scored.study.questions[0], scored)
+    assert (task.options["estimator"], task.options["ordered"]) == ("ML", [])

@@ -12,6 +12,7 @@ from implstats.report.book import open_book
 from implstats.report.page.sentences import question_sentences
 from implstats.report.tables import all_tables, question_tables
 from implstats.report.tables.mixed_follow_ups import follow_up_tables
+from implstats.report.tables.sem import shown_indices
 from implstats.report.tables.spec import Cell, headers, make_table
 from implstats.results import Row
 
@@ -229,3 +230,13 @@ def test_a_ladder_of_invariance_is_one_table_with_what_each_step_costs(five_wave
         "mood, equal loadings (metric): ΔCFI\xa0=\xa0−.002, ΔRMSEA\xa0=\xa0.004, "
         "Δχ²(12)\xa0=\xa09.40, p\xa0=\xa0.670."
     ]
+
+
+def test_scaled_tests_and_robust_indices_are_the_ones_shown():
+    def row(quantity, estimate):
+        return Row(study="s", analysis="q", block="fit", quantity=quantity, estimate=estimate)
+
+    values = {"chisq": 9.0, "chisq.scaled": 8.0, "cfi": 0.9, "cfi.scaled": 0.8, "cfi.robust": 0.7}
+    values |= {"rmsea": 0.1, "rmsea.robust": None}
+    found = shown_indices([row(name, value) for name, value in values.items()])
+    assert [found[name].estimate for name in ("chisq", "cfi", "rmsea")] == [8.0, 0.7, 0.1]

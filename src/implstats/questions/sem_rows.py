@@ -27,7 +27,10 @@ UNTESTED = {
     "crmr", "crmr_nomean", "gfi", "agfi", "pgfi", "mfi",
 }  # fmt: skip
 # Bounds of the RMSEA's interval stand in the row of the RMSEA itself.
-INTERVAL_NAMES = {"rmsea_ci_lower", "rmsea_ci_upper", "rmsea.ci.lower", "rmsea.ci.upper", "rmsea.ci.level"}
+INTERVAL_NAMES = {
+    "rmsea_ci_lower", "rmsea_ci_upper", "rmsea.ci.level",
+    *(f"rmsea.ci.{end}{kind}" for end in ("lower", "upper") for kind in ("", ".scaled", ".robust")),
+}  # fmt: skip
 
 
 def sem_answer(task: SemTask, fit: SemResult, *, study: str) -> Answer:
@@ -107,10 +110,11 @@ def _fit_rows(fit: SemResult, common: dict[str, Any]) -> list[Row]:
         if name in INTERVAL_NAMES:
             continue
         extra: dict[str, Any] = {}
-        if name == "rmsea" and not untested:
+        if name in ("rmsea", "rmsea.scaled", "rmsea.robust") and not untested:
+            kind = name.removeprefix("rmsea")
             extra = {
-                "conf_low": finite_or_none(fit.fit.get("rmsea_ci_lower")),
-                "conf_high": finite_or_none(fit.fit.get("rmsea_ci_upper")),
+                "conf_low": finite_or_none(fit.fit.get(f"rmsea.ci.lower{kind}")),
+                "conf_high": finite_or_none(fit.fit.get(f"rmsea.ci.upper{kind}")),
                 "conf_level": 0.90,  # lavaan's and the literature's interval of the RMSEA
             }
         estimate = None if untested else finite_or_none(value)

@@ -26,9 +26,8 @@ def sem_tasks(question: SemQuestion, scored: Scored) -> list[SemTask]:
         groups = [[name] for name in question.scales] if question.separate else [question.scales]
         return [_cfa_task(question, scored, names) for names in groups]
     if isinstance(question, PathModel):
-        return [
-            _task(question, scored, _rows_of(question, scored), question.model, question.kind, question.name)
-        ]
+        rows = _rows_of(question, scored)
+        return [_task(question, scored, rows, question.model, question.kind, question.name, question.ordered)]
     raise AssertionError(type(question).__name__)  # pragma: no cover - the union holds no other kind
 
 
@@ -58,19 +57,23 @@ def _cfa_task(question: Cfa, scored: Scored, names: Sequence[str]) -> SemTask:
     rows = _rows_of(question, scored)
     require_columns(rows, [item for key in keys for item in key.items], question=question.name)
     analysis = f"{question.name}:{names[0]}" if question.separate else question.name
-    return _task(question, scored, reversed_items(rows, keys), cfa_model(keys), "cfa", analysis)
+    items = reversed_items(rows, keys)
+    ordered = list(items.columns) if question.ordered else []
+    return _task(question, scored, items, cfa_model(keys), "cfa", analysis, ordered)
 
 
 def _task(
-    question: SemQuestion, scored: Scored, frame: pd.DataFrame, model: str, kind: str, analysis: str
-) -> SemTask:
+    question: SemQuestion, scored: Scored, frame: pd.DataFrame, model: str, kind: str, analysis: str,
+    ordered: Sequence[str],
+) -> SemTask:  # fmt: skip
     return SemTask(
         analysis=analysis,
         model=model,
         frame=frame,
         options={
             "kind": kind,
-            "estimator": question.estimator,
+            "estimator": question.estimator or ("WLSMV" if ordered else "ML"),
+            "ordered": list(ordered),
             "missing": question.missing,
             "std_lv": question.std_lv,
             "ci_level": question.ci_level,

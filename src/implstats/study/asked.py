@@ -116,8 +116,12 @@ class Mixed(MixedQuestion):
 class SemQuestion(Question):
     """Settings shared by the questions that a structural equation model answers."""
 
-    estimator: Literal["ML", "MLR", "MLM", "GLS", "ULS", "DWLS", "WLSMV", "ULSMV"] = "ML"
-    missing: Literal["listwise", "fiml", "pairwise"] = "listwise"
+    estimator: (
+        Literal["ML", "MLR", "MLM", "MLMV", "GLS", "ULS", "WLS", "DWLS", "WLSMV", "WLSM", "ULSMV"] | None
+    ) = Field(None, description="ML when left out; WLSMV with ordered answers.")
+    missing: Literal["listwise", "fiml", "pairwise"] = Field(
+        "listwise", description="fiml with ML and MLR; pairwise with ordered answers."
+    )
     std_lv: bool = False
     ci_level: float = Field(0.95, gt=0, lt=1)
     wave: WaveValue | None = Field(None, description="Only this wave; needed when the table has waves.")
@@ -129,6 +133,9 @@ class Cfa(SemQuestion):
     type: Literal["cfa"]
     scales: list[Name] = Field(min_length=1)
     separate: bool = Field(False, description="True: one model for each scale.")
+    ordered: bool = Field(
+        False, description="True: answers are ordered categories (thresholds, polychoric correlations)."
+    )
 
 
 class PathModel(SemQuestion):
@@ -137,6 +144,7 @@ class PathModel(SemQuestion):
     type: Literal["path"]
     model: str = Field(min_length=3)
     kind: Literal["sem", "cfa", "growth", "lavaan"] = "sem"
+    ordered: list[Name] = Field(default_factory=list, description="Variables that are ordered categories.")
 
 
 class Invariance(Question):

@@ -10,6 +10,7 @@ from implstats.report.book import MIXED_TYPES, SEM_TYPES, Book, Question
 from implstats.report.numbers import bounded, counted, fixed, interval_text, listed, p_clause, percent
 from implstats.report.tables.invariance import STEPS
 from implstats.report.tables.mixed import DF_NAMES, level_name
+from implstats.report.tables.sem import shown_indices
 from implstats.results.rows import Row
 
 MOST_SENTENCES = 8
@@ -158,7 +159,7 @@ def _structure(book: Book, analysis: str) -> list[str]:
 
 
 def _fit(book: Book, analysis: str) -> list[str]:
-    rows = {r.quantity: r for r in book.select(analysis, block="fit") if r.estimate is not None}
+    rows = shown_indices([r for r in book.select(analysis, block="fit") if r.estimate is not None])
     n_obs = next((r.n_obs for r in rows.values() if r.n_obs is not None), None)
     based = f" in {counted(n_obs, 'person')}" if n_obs is not None else ""
     name = book.thing(analysis.partition(":")[2]) or "The model"
@@ -167,7 +168,8 @@ def _fit(book: Book, analysis: str) -> list[str]:
     parts = []
     if "chisq" in rows and "df" in rows:
         chisq, df = rows["chisq"].estimate or 0.0, rows["df"].estimate or 0.0
-        parts.append(f"χ²({fixed(df, decimals=0)}) = {fixed(chisq, decimals=2)}")
+        scaled = "scaled " if rows["chisq"].quantity == "chisq.scaled" else ""
+        parts.append(f"{scaled}χ²({fixed(df, decimals=0)}) = {fixed(chisq, decimals=2)}")
     if "pvalue" in rows:
         parts.append(p_clause(rows["pvalue"].estimate or 0.0))
     for quantity in ("cfi", "tli", "rmsea", "srmr"):
@@ -175,7 +177,8 @@ def _fit(book: Book, analysis: str) -> list[str]:
             row = rows[quantity]
             ci = ci_text(row, decimals=3, leading_zero=False)
             value = bounded(row.estimate or 0.0, decimals=3)
-            parts.append(f"{quantity.upper()} = {value}" + (f" ({ci})" if ci else ""))
+            kind = row.quantity.removeprefix(quantity).strip(".")
+            parts.append(f"{kind} {quantity.upper()} = {value}".strip() + (f" ({ci})" if ci else ""))
     shown = ", ".join(together(part) for part in parts)
     return [f"{name} fits{based} as follows: {shown}."] if parts else []
 

@@ -23,6 +23,9 @@ PANELS = {
 }  # fmt: skip
 
 
+REPLACED = ("chisq", "df", "pvalue", "cfi", "tli", "rmsea")
+
+
 def parameter_tables(book: Book, question: Question) -> list[TableSpec]:
     """Return the parameters of a question's models with standardised values beside them."""
     return [table for name in book.analyses_of(question) for table in _one_model(book, name)]
@@ -97,7 +100,7 @@ def fit_tables(book: Book) -> list[TableSpec]:
             rows = book.select(analysis, block="fit")
             source += rows
             if rows:
-                lines.append(_fit_line(book.name_of(analysis), {r.quantity: r for r in rows}))
+                lines.append(_fit_line(book.name_of(analysis), shown_indices(rows)))
     if not lines:
         return []
     columns = headers("Model", "N", "χ²", "df", "p", "CFI", "TLI", "RMSEA", "RMSEA CI", "SRMR", "AIC", "BIC")
@@ -112,6 +115,18 @@ def fit_tables(book: Book) -> list[TableSpec]:
             source=source,
         )
     ]
+
+
+def shown_indices(rows: list[Row]) -> dict[str, Row]:
+    """Return rows by index; a scaled test and robust indices take the place of the plain ones."""
+    found = {r.quantity: r for r in rows}
+    for name in REPLACED:
+        for kind in ("robust", "scaled"):
+            better = found.get(f"{name}.{kind}")
+            if better is not None and better.estimate is not None:
+                found[name] = better
+                break
+    return found
 
 
 def _fit_line(name: str, found: dict[str, Row]) -> list[Cell]:
@@ -137,4 +152,7 @@ def _fit_line(name: str, found: dict[str, Row]) -> list[Cell]:
 
 def _rmsea_note(rows: list[Row]) -> str:
     levels = sorted({r.conf_level for r in rows if r.quantity == "rmsea" and r.conf_level is not None})
-    return f"RMSEA CI: {', '.join(f'{100 * level:g}%' for level in levels)}." if levels else ""
+    parts = [f"RMSEA CI: {', '.join(f'{100 * level:g}%' for level in levels)}."] if levels else []
+    if any(r.quantity == "chisq.scaled" and r.estimate is not None for r in rows):
+        parts.append("χ² scaled, CFI, TLI and RMSEA robust (or scaled) where the estimator has them.")
+    return " ".join(parts)
