@@ -108,8 +108,8 @@ def _check_indicators(indicators: Sequence[Sequence[str]], equal: Sequence[str])
         raise UsageError(f"{', '.join(twice)} stand(s) in several places. Each wave has columns of its own.")
     if "thresholds" in equal:
         raise NotSupportedError(
-            "Equal thresholds over waves are not done by this version of implstats. Treat the items as numbers "
-            "(MLR), or write the model with labelled thresholds for sem.fit with ordered items."
+            "Equal thresholds over waves are not done by this version of implstats. Treat the items as "
+            "numbers (MLR), or write the model with labelled thresholds for sem.fit with ordered items."
         )
     unknown = [word for word in equal if word not in ADDS.values() or not word]
     if unknown:

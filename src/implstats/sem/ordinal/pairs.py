@@ -28,6 +28,9 @@ Parts = Callable[[Array], tuple[Array, Array]]
 LIMIT = 0.99999  # a correlation beyond it is an association that the data show as perfect
 STEPS = 100
 SMALL_STEP = 1e-13
+ROUNDING = 1e-12
+# After a Newton step of this size the error is about its square; what is left is rounding.
+LAST_STEP = 1e-8
 HALF = (
     0.5  # added to an empty cell of a 2 x 2 table with the margins kept, as Brown & Benedetti (1977) advise
 )
@@ -67,9 +70,12 @@ def solve(parts: Parts, start: Array) -> Array:
         low, high = np.where(first > 0.0, r, low), np.where(first < 0.0, r, high)
         with np.errstate(divide="ignore", invalid="ignore"):
             new = np.where(second < 0.0, r - first / second, np.nan)
-        new = np.where((new > low) & (new < high), new, 0.5 * (low + high))
+        # At the root itself a step is rounding, which may point out of the bracket; bisection would leave it.
+        by_newton = ((new > low) & (new < high)) | (np.abs(new - r) < ROUNDING)
+        new = np.where(by_newton, new, 0.5 * (low + high))
         new = np.where(first == 0.0, r, new)
-        done = float(np.abs(new - r).max()) < SMALL_STEP
+        moved = np.abs(new - r)
+        done = bool(np.all(np.where(by_newton, moved < LAST_STEP, moved < SMALL_STEP)))
         r = new
         if done:
             break
