@@ -77,7 +77,7 @@ def cells(h: Array, k: Array, r: Array) -> Cells:
     """Return the cells of tables with cut points (K, A + 1), (K, B + 1) and correlations (K,)."""
     row, column, at = h[:, :, None], k[:, None, :], r[:, None, None]
     one = (1.0 - at) * (1.0 + at)
-    F = bivariate_cdf(row, column, at)
+    F = _corners(h, k, r)
     finite = np.isfinite(row) & np.isfinite(column)
     a, b = np.where(finite, row, 0.0), np.where(finite, column, 0.0)
     f = np.exp(-(a * a - 2.0 * at * a * b + b * b) / (2.0 * one)) / (2.0 * np.pi * np.sqrt(one))
@@ -87,6 +87,17 @@ def cells(h: Array, k: Array, r: Array) -> Cells:
         p=np.maximum(_difference(F), TINY), dp=_difference(f), ddp=_difference(df),
         h=_edge(h, k, r), k=np.swapaxes(_edge(k, h, r), 1, 2),
     )  # fmt: skip
+
+
+def _corners(h: Array, k: Array, r: Array) -> Array:
+    """The distribution function at all corners, (K, A + 1, B + 1); outer ones are margins where infinite."""
+    whole = all(np.all(cut[:, 0] == -np.inf) and np.all(cut[:, -1] == np.inf) for cut in (h, k))
+    if not whole:
+        return bivariate_cdf(h[:, :, None], k[:, None, :], r[:, None, None])
+    F = np.zeros((len(r), h.shape[1], k.shape[1]))
+    F[:, -1, :], F[:, :, -1] = ndtr(k), ndtr(h)
+    F[:, 1:-1, 1:-1] = bivariate_cdf(h[:, 1:-1, None], k[:, None, 1:-1], r[:, None, None])
+    return F
 
 
 def _difference(F: Array) -> Array:
