@@ -11,7 +11,8 @@ from implstats.errors import DataError, ModelError, NotSupportedError, UsageErro
 
 MODELS = (
     "ml", "means", "stdlv", "observed", "mlr", "mlm", "structural", "second", "fixed_variance", "equal",
-    "fiml", "fiml_mlr", "fiml_structural", "metric", "scalar", "scalar_mlr", "fiml_metric",
+    "fiml", "fiml_mlr", "fiml_structural", "metric", "scalar", "scalar_mlr", "fiml_metric", "mlmv",
+    "gls", "wls",
 )  # fmt: skip
 # With gaps lavaan's polished estimate lies 3e-9 from the optimum.
 TOLERANCE = 2e-8

@@ -11,7 +11,7 @@ from implstats.sem.after.modification import KINDS
 MODELS = (
     "ml", "means", "stdlv", "observed", "mlr", "mlm", "structural", "second", "predictors",
     "predictors_random", "path", "path_random", "fixed_variance", "equal", "fiml", "fiml_mlr",
-    "fiml_structural", "metric", "scalar", "scalar_mlr", "fiml_metric",
+    "fiml_structural", "metric", "scalar", "scalar_mlr", "fiml_metric", "mlmv",
 )  # fmt: skip
 # With gaps lavaan's polished estimate lies 3e-9 from the optimum, which moves the largest indices by 3e-7.
 TOLERANCE = 1e-6

@@ -68,7 +68,7 @@ def test_score_tests_refuse_what_they_cannot_do(after_fit, hs):
         sem.score_tests(after_fit("equal")[0], information="none")
 
 
-@pytest.mark.parametrize("name", ["ml", "mlr"])
+@pytest.mark.parametrize("name", ["ml", "mlr", "gls", "wls"])
 def test_wald_test_agrees_with_lavaan(after_reference, after_fit, name):
     reference = after_reference[name]["wald"]
     found = sem.wald_test(after_fit(name)[0], "a == b; c == 1.1")
@@ -108,3 +108,23 @@ def test_dependent_hypotheses_are_refused(after_fit):
         sem.wald_test(after_fit("ml")[0], "a == b; 2*a == 2*b")
     with pytest.raises(ModelError, match="own constraints"):
         sem.wald_test(after_fit("equal")[0], "c == d")
+
+
+def test_what_needs_a_likelihood_refuses_least_squares(after_fit):
+    result, _ = after_fit("gls")
+    for ask in (sem.residuals, sem.modification_indices, sem.score_tests):
+        with pytest.raises(NotSupportedError, match="GLS"):
+            ask(result)
+
+
+def test_ordered_items_are_refused_by_name(load_data):
+    data = load_data("bfi_an10_n600")
+    names = list(data.columns[:4])
+    result = sem.fit(f"f =~ a*{names[0]} + {' + '.join(names[1:])}", data, kind="cfa", ordered=names)
+    asked = (
+        sem.standardised, sem.residuals, sem.modification_indices, sem.score_tests,
+        lambda fit: sem.factor_scores(fit, data), lambda fit: sem.wald_test(fit, "a == 1"),
+    )  # fmt: skip
+    for ask in asked:
+        with pytest.raises(NotSupportedError, match="lavaan"):
+            ask(result)

@@ -11,7 +11,8 @@ from implstats.errors import ModelError, UsageError
 
 MODELS = (
     "ml", "means", "stdlv", "observed", "mlr", "mlm", "structural", "second", "predictors", "path", "equal",
-    "fiml", "fiml_mlr", "fiml_structural", "metric", "scalar", "scalar_mlr", "fiml_metric",
+    "fiml", "fiml_mlr", "fiml_structural", "metric", "scalar", "scalar_mlr", "fiml_metric", "mlmv", "gls",
+    "wls",
 )  # fmt: skip
 # lavaan differences its derivatives, which leaves 1e-8; with gaps its polished estimates lie 3e-9 off.
 TOLERANCE = 2e-8

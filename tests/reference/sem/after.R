@@ -59,6 +59,9 @@ all <- list(
   fiml_structural = one(gap(structural, fun = sem), structural, g),
   metric = one(polish(m3, hs, group = "school", group.equal = "loadings"), m3, h),
   scalar = one(polish(m3, hs, group = "school", group.equal = steps), m3, h),
+  gls = one(polish(labelled, hs, estimator = "GLS"), labelled, h, "a == b\nc == 1.1", mi = FALSE),
+  wls = one(polish(labelled, hs, estimator = "WLS"), labelled, h, "a == b\nc == 1.1", mi = FALSE),
+  mlmv = one(polish(m3, hs, estimator = "MLMV"), m3, h),
   scalar_mlr = one(polish(m3, hs, group = "school", group.equal = steps, estimator = "MLR"), m3, h),
   fiml_metric = one(gap(m3, group = "school", group.equal = "loadings"), m3, g))
 all$path$added <- frame(lavTestScore(sem(path, med), add = "M1 ~~ Y")$uni)

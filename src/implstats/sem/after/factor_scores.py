@@ -108,7 +108,7 @@ def factor_scores(result: SemResult, data: pd.DataFrame, *, method: Method = "re
     Parameters
     ----------
     result : SemResult
-        A fit by ML, MLR or MLM with latent variables.
+        A fit of numbers, by any estimator, with latent variables.
     data : pandas.DataFrame
         The persons to score: those of the fit, whose rows a fit does not keep, or others.
     method : {"regression", "bartlett"}
@@ -140,7 +140,7 @@ def factor_scores(result: SemResult, data: pd.DataFrame, *, method: Method = "re
             f"method '{method}' is not known{did_you_mean(method, known) or '.'} Choose regression or "
             "bartlett."
         )
-    estimated = normal_theory_fit(result, what="Factor scores")
+    estimated = normal_theory_fit(result, what="Factor scores", least_squares=True)
     names = estimated.table.names
     if not names.latent:
         raise ModelError("Factor scores: the model has no latent variable.")

@@ -116,7 +116,7 @@ def modification_indices(
     Parameters
     ----------
     result : SemResult
-        A fit by ML, MLR or MLM that did not fail.
+        A fit by ML or one of its robust forms that did not fail.
     minimum : float, optional
         Leave out smaller indices.
     kinds : sequence of str, optional

@@ -8,8 +8,8 @@ derivatives, and Gamma / n_g the covariance matrix of a group's sample moments,
 H = sum_g (n_g / n) Delta'A Delta, inverted within the constraints: fitting takes out of the moments what the
 model can reproduce. Moments of fixed predictors are reproduced exactly and count among the parameters here.
 Gamma is the inverse information at the sample moments (saturated ones with missing answers), under MLR and
-MLM with the fourth moments of the data in between; of complete answers both have a closed form. A is expected or
-observed as the standard errors are. Moments in the order covariances (rows of the lower triangle), means.
+MLM with the fourth moments of the data in between; of complete answers both have a closed form. A is expected
+or observed as the standard errors are. Moments in the order covariances (rows of the lower triangle), means.
 Maydeu-Olivares & Shi (2017), Methodology 13; Ogasawara (2001), Psychometrika 66.
 """
 

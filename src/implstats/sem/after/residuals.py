@@ -108,7 +108,7 @@ def residuals(result: SemResult, kind: Kind = "raw") -> Residuals:
     Parameters
     ----------
     result : SemResult
-        A fit by ML, MLR or MLM that did not fail.
+        A fit by ML or one of its robust forms that did not fail.
     kind : {"raw", "cor.bentler", "cor.bollen", "normalized", "standardized"}
 
     Raises

@@ -97,7 +97,7 @@ def score_tests(result: SemResult, *, information: Information = "expected") -> 
     Parameters
     ----------
     result : SemResult
-        A fit by ML, MLR or MLM that did not fail.
+        A fit by ML or one of its robust forms that did not fail.
     information : {"expected", "observed"}
 
     Raises

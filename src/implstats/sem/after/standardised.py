@@ -112,7 +112,7 @@ def standardised(
     Parameters
     ----------
     result : SemResult
-        A fit by ML, MLR or MLM that did not fail.
+        A fit of numbers, by any estimator, that did not fail.
     kind : {"all", "lv"}
     ci_level : float, optional
         By default the fit's.
@@ -122,7 +122,7 @@ def standardised(
     UsageError
         An unknown kind, a level outside 0 to 1.
     ModelError, NotSupportedError
-        The fit failed, or its estimator is not served.
+        The fit failed, or the items are ordered.
 
     Examples
     --------
@@ -139,7 +139,7 @@ def standardised(
         raise UsageError(
             f"kind '{kind}' is not known{did_you_mean(kind, get_args(Kind)) or '.'} Choose all or lv."
         )
-    estimated = normal_theory_fit(result, what="Standardised values")
+    estimated = normal_theory_fit(result, what="Standardised values", least_squares=True)
     level = estimated.options.ci_level if ci_level is None else ci_level
     if not 0 < level < 1:
         raise UsageError(f"ci_level should lie between 0 and 1 (got {level}); 0.95 is usual.")

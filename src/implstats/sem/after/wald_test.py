@@ -71,7 +71,7 @@ def wald_test(result: SemResult, hypotheses: str) -> WaldTest:
     Parameters
     ----------
     result : SemResult
-        A fit by ML, MLR or MLM that did not fail.
+        A fit of numbers, by any estimator, that did not fail.
     hypotheses : str
         Equalities of labels, definitions and numbers, one a line or separated by ``;``.
 
@@ -91,7 +91,7 @@ def wald_test(result: SemResult, hypotheses: str) -> WaldTest:
     >>> wald_test(sem.fit("y ~ k*a + m*b", frame), "k == m; k == 1").df
     2
     """
-    estimated = normal_theory_fit(result, what="A Wald test")
+    estimated = normal_theory_fit(result, what="A Wald test", least_squares=True)
     if result.covariance is None:
         raise AssertionError("a proper fit has a covariance matrix")
     asked = _read(estimated, hypotheses)
