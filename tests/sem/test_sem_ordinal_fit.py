@@ -263,3 +263,15 @@ def test_wlsmv_rejects_a_true_model_as_often_as_it_says(n):
         frame = pd.DataFrame(np.searchsorted(cuts, latent), columns=names)
         rejected += sem.fit(model, frame, ordered=names).fit["pvalue.scaled"] < 0.05
     assert 0.03 <= rejected / draws <= 0.08
+
+
+def test_the_text_shows_thresholds_and_no_likelihood(load_data):
+    text = sem.fit(TWO, load_data(N600), ordered=AN10).to_text()
+    assert "Thresholds" in text
+    assert "A1 | t1" in text
+    assert "log-likelihood" not in text
+
+
+def test_reliability_of_ordered_items_is_refused(load_data):
+    with pytest.raises(NotSupportedError, match="Green & Yang"):
+        sem.reliability(sem.fit(TWO, load_data(N600), ordered=AN10))

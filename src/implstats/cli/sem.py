@@ -11,7 +11,10 @@ from implstats.cli.follow_ups import answer, as_text, check_requests, listed, re
 from implstats.cli.sem_follow_ups import FOLLOW_UPS, SemSettings
 from implstats.errors import UsageError
 
-ESTIMATORS = ("ML", "MLR", "MLM", "GLS", "ULS", "DWLS", "WLSMV", "ULSMV")
+ESTIMATORS = (
+    "ML", "MLR", "MLM", "MLMV", "MLMVS", "GLS", "WLS", "DWLS", "ULS",
+    "WLSM", "WLSMV", "WLSMVS", "ULSM", "ULSMV", "ULSMVS",
+)  # fmt: skip
 
 
 def _split(_: click.Context, __: click.Parameter, value: str) -> tuple[str, ...]:
@@ -25,7 +28,9 @@ def _split(_: click.Context, __: click.Parameter, value: str) -> tuple[str, ...]
 @click.argument("model")
 @click.argument("data", type=click.Path(path_type=Path, dir_okay=False))
 @click.option("--kind", default="sem", help="Whose defaults: sem, cfa, growth or lavaan.", show_default=True)
-@click.option("--estimator", default="ML", help=f"One of {', '.join(ESTIMATORS)}.", show_default=True)
+@click.option(
+    "--estimator", default=None, help=f"One of {', '.join(ESTIMATORS)}; ML, or WLSMV with ordered items."
+)
 @click.option("--missing", default="listwise", help="listwise, fiml or pairwise.", show_default=True)
 @click.option("--group", default=None, help="Column that tells groups apart.")
 @click.option(
@@ -49,7 +54,7 @@ def sem(
     model: str,
     data: Path,
     kind: str,
-    estimator: str,
+    estimator: str | None,
     missing: str,
     group: str | None,
     group_equal: tuple[str, ...],

@@ -4,7 +4,14 @@ from __future__ import annotations
 
 from implstats.sem.results import Parameter, SemResult
 
-SECTIONS = (("=~", "Loadings"), ("~", "Regressions"), ("~~", "Covariances"), ("~1", "Means and intercepts"))
+SECTIONS = (
+    ("=~", "Loadings"),
+    ("~", "Regressions"),
+    ("~~", "Covariances"),
+    ("~1", "Means and intercepts"),
+    ("|", "Thresholds"),
+    ("~*~", "Response scales"),
+)
 HEAD = f"{'estimate':>10}{'std.err':>10}{'z':>9}{'p':>8}{'low':>10}{'high':>10}{'std.lv':>9}{'std.all':>9}"
 
 
@@ -88,9 +95,10 @@ def _fit_lines(result: SemResult) -> list[str]:
             f"  robust: CFI {_plain(fit['cfi.robust'])}, TLI {_plain(fit['tli.robust'])}, RMSEA "
             f"{_plain(fit['rmsea.robust'])}"
         )
-    lines.append(
-        f"  log-likelihood {_plain(fit['logl'])}, AIC {_plain(fit['aic'])}, BIC {_plain(fit['bic'])}"
-    )
+    if fit["logl"] is not None:
+        lines.append(
+            f"  log-likelihood {_plain(fit['logl'])}, AIC {_plain(fit['aic'])}, BIC {_plain(fit['bic'])}"
+        )
     return lines
 
 

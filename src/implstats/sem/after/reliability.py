@@ -26,7 +26,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from implstats.errors import ModelError
+from implstats.errors import ModelError, NotSupportedError
 from implstats.results import Check
 from implstats.sem.results import SemResult
 
@@ -99,6 +99,8 @@ def reliability(result: SemResult) -> Reliability:
     ------
     ModelError
         The fit failed, or the model has no latent variable with observed items.
+    NotSupportedError
+        Ordered items.
 
     Examples
     --------
@@ -113,6 +115,12 @@ def reliability(result: SemResult) -> Reliability:
     """
     if result.fitted is None:
         raise ModelError("Reliability needs a fit that did not fail; mend the model first.")
+    if result.fitted.options.ordered:
+        raise NotSupportedError(
+            "Reliability of ordered items is not done by this version of implstats: that of the normal "
+            "variables behind the answers is not that of the sum of answers (Green & Yang 2009). Fit the "
+            "items as numbers under MLR."
+        )
     factors: list[FactorReliability] = []
     ratios: list[tuple[str, str, str, float]] = []
     mixed_signs: list[str] = []
