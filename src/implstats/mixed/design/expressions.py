@@ -194,8 +194,8 @@ def _categories(series: pd.Series, name: str) -> Categories:
 
     if isinstance(series.dtype, pd.CategoricalDtype):
         return _ready_categories(series, name)
-    plain = series.astype(object)
-    distinct = pd.unique(plain.dropna())
+    whole = isinstance(series.dtype, np.dtype) and series.dtype.kind in "iu"
+    found, distinct = pd.factorize((series if whole else series.astype(object)).to_numpy())
     if len(distinct) > max(200, len(series) // 2):
         raise DataError(
             f"'{name}' has {len(distinct)} different texts; as categories they would be as "
@@ -203,11 +203,12 @@ def _categories(series: pd.Series, name: str) -> Categories:
             "it holds numbers, read it as numbers; if it names clusters, use it behind the bar: (1 | name)."
         )
     try:
-        ordered = sorted(distinct)
+        order = sorted(range(len(distinct)), key=distinct.__getitem__)
     except TypeError:
-        ordered = sorted(distinct, key=str)
-    codes = pd.Categorical(plain, categories=ordered).codes.astype(np.int64)
-    return Categories(codes=codes, levels=tuple(_level_name(v) for v in ordered), name=name)
+        order = sorted(range(len(distinct)), key=lambda k: str(distinct[k]))
+    place = np.full(len(order) + 1, -1)  # the last place is that of a missing value, numbered -1
+    place[order] = np.arange(len(order))
+    return Categories(codes=place[found], levels=tuple(_level_name(distinct[k]) for k in order), name=name)
 
 
 def _ready_categories(series: pd.Series, name: str) -> Categories:

@@ -68,7 +68,7 @@ def integration_check(problem: Problem, optimum: Optimum, covariance: np.ndarray
         family=problem.family, nested=problem.nested, X=problem.X, offset=problem.offset, shape=problem.shape,
         n_extra=problem.n_extra, rule=Quadrature(more),
     )  # fmt: skip
-    at = fine(optimum.search.at.psi, optimum.search.at)
+    at = fine.at_mode(optimum.search.at)
     if at is None:
         return Check(
             name="integration", status="warn",

@@ -161,6 +161,12 @@ class Problem:
             mode = find_mode(self.family, self.nested, b @ self.X + self.offset, extra, F, start)
             return None if mode is None else _evaluate(self, psi, extra, list(factors), F, mode)
 
+    def at_mode(self, at: Evaluation) -> Evaluation | None:
+        """Return this criterion where another one, of the same model by another rule, found the mode."""
+        F = self.nested.loading(at.factors)
+        with np.errstate(all="ignore"):
+            return _evaluate(self, at.psi, self.split(at.psi)[1], at.factors, F, at.mode)
+
     def _near(
         self, near: Evaluation, b: np.ndarray, extra: np.ndarray, factors: Sequence[np.ndarray]
     ) -> list[np.ndarray]:

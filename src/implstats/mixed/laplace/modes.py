@@ -18,7 +18,8 @@ from implstats.mixed.laplace.eliminate import Factor, factorise, outer_map, solv
 from implstats.mixed.laplace.families import Family, Rows
 from implstats.mixed.laplace.nested import Nested, mix, transpose
 
-SMALL = 1e-7  # largest change of a linear predictor or an effect; its square is below rounding
+SMALL = 1e-6  # largest change of a linear predictor or an effect; the next would be of its square's order
+NOTHING = 1e-14  # a change of it is rounding
 SAFE = 0.02  # a step below it is in the region where Newton's method cannot fail for these families
 LIMIT = 100
 HALVINGS = 30
@@ -64,7 +65,7 @@ def find_mode(
         largest = max(float(np.abs(step_path).max()), float(np.abs(F @ step_path).max()))
         if not np.isfinite(largest):
             return None
-        if largest < SMALL * SMALL:
+        if largest < NOTHING:
             return Mode(v, path, eta, rows, S, factor, outer)
         height = None if largest < SAFE else _heights(nested, rows, v)
         trial = [x + s for x, s in zip(v, step, strict=True)]

@@ -1,11 +1,12 @@
 """Quasi-Newton search on the exact gradient, within a trust region, with the Hessian by differences at the
 end.
 
-The Hessian is differenced from the gradient at the start (P gradients) and kept up to date by symmetric
-rank-one updates, which, unlike BFGS, may show negative curvature. Where it promises no further decrease it
-is differenced anew, centrally; only then may the search stop. So gradient and curvature are known at the
-optimum, and standard errors come from that Hessian. A step is taken in the Hessian's own axes with absolute
-eigenvalues, so that saddles are left (as in `gaussian.optimise`).
+The Hessian is differenced from the gradient at the start (P gradients, all of them in one pass over the rows)
+and kept up to date by symmetric rank-one updates, which, unlike BFGS, may show negative curvature. With few
+rows, where one pass costs little more than one gradient, it is differenced anew while far from the end. Where
+it promises no further decrease it is differenced centrally; only then may the search stop. So gradient and
+curvature are known at the optimum, and standard errors come from that Hessian. A step is taken in the
+Hessian's own axes with absolute eigenvalues, so that saddles are left (as in `gaussian.optimise`).
 Reference: Nocedal & Wright (2006), Numerical Optimization, 2nd ed., sections 4.1, 6.2 and 8.1.
 """
 
@@ -24,8 +25,9 @@ SMALL_DECREASE = (
 NEGATIVE = 1e-6  # an eigenvalue below minus this share of the largest is negative curvature
 NEARLY_FLAT = 1e-3  # deviance units: negative curvature here is a saddle
 STEP = 2e-4  # of central differences: truncation and rounding both near 1e-8 of the curvature
+FAR_OFF = 1e-2  # deviance units: a step from there changes the Hessian by more than updating finds out
 LIMIT = 200
-CELLS = 20_000  # values a pass of displaced models may hold in an array: what a core's cache bears
+CELLS = 11_000  # values a pass of displaced models may hold in an array: what a core's cache bears
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,13 +67,16 @@ def difference_hessian(problem: Problem, at: Evaluation, *, central: bool) -> np
     size = problem.size
     units = np.eye(size) * STEP
     moves = np.concatenate([units, -units]) if central else units
-    nodes = getattr(problem.rule, "points", 1)
-    share = max(1, CELLS // (problem.nested.cluster.size * nodes))
-    found = np.concatenate(
-        [gradients(problem, at, moves[i : i + share]) for i in range(0, len(moves), share)]
-    )
+    parts = np.array_split(moves, _passes(problem, len(moves)))
+    found = np.concatenate([gradients(problem, at, part) for part in parts])
     full = (found[:size] - (found[size:] if central else at.gradient)) / ((2.0 if central else 1.0) * STEP)
     return 0.5 * (full + full.T) if np.all(np.isfinite(full)) else None
+
+
+def _passes(problem: Problem, points: int) -> int:
+    """Return how many passes the gradients at this many points take."""
+    nodes = getattr(problem.rule, "points", 1)
+    return min(points, -(-points * problem.nested.cluster.size * nodes // CELLS))
 
 
 def first_hessian(problem: Problem, at: Evaluation) -> np.ndarray | None:
@@ -108,7 +113,7 @@ def minimise(problem: Problem, psi: np.ndarray, *, rough: bool = False) -> Searc
         near = minimise(replace(problem, rule=None), psi, rough=True)
         if near is None:
             return None
-        at, hessian = problem(near.at.psi, near.at), near.hessian
+        at, hessian = problem.at_mode(near.at), near.hessian
         evaluations = near.evaluations + 1
     if at is None or hessian is None:
         return None
@@ -120,6 +125,7 @@ def _search(
 ) -> Search | None:
     """Return the minimum reached from a point with its Hessian, which may be approximate."""
     radius, saddle, exact, iterations = 1.0, False, False, 0
+    one_pass = _passes(problem, problem.size) == 1
     while iterations < LIMIT:
         iterations += 1
         step, decrement, negative, _ = newton_step(hessian, at.gradient)
@@ -150,6 +156,13 @@ def _search(
             elif gain < 0.25 * promised:
                 radius = max(0.5 * min(radius, length), 1e-8)
             at = trial
+            if one_pass and decrement > FAR_OFF:
+                # For few rows a Hessian costs about as much as one gradient, and saves several.
+                found = difference_hessian(problem, at, central=False)
+                evaluations += problem.size
+                if found is None:
+                    return None
+                hessian = found
         else:
             radius = 0.25 * min(radius, length)
             if radius < 1e-10:

@@ -85,13 +85,13 @@ def _derivatives(
     slope, bend = X @ rows.score, (X * rows.weight) @ X.T
     if not len(extra):
         return slope, bend
-    one, zero = np.ones_like(eta), np.zeros_like(eta)
+    one, zero, E = np.ones_like(eta), np.zeros_like(eta), len(extra)
     full = np.zeros((len(psi),) * 2)
     full[:p, :p] = bend
-    for j, x in enumerate(X):
-        full[j, p:] = full[p:, j] = -family.extra_slope(eta, extra, on_l=zero, on_score=x)
-    for j, unit in enumerate(np.eye(len(extra)) * DIFFERENCE):
-        up, down = (family.extra_slope(eta, extra + sign * unit, on_l=one) for sign in (1.0, -1.0))
-        full[p + j, p:] = -(up - down) / (2.0 * DIFFERENCE)
-    full[p:, p:] = 0.5 * (full[p:, p:] + full[p:, p:].T)
-    return np.concatenate([slope, family.extra_slope(eta, extra, on_l=one)]), full
+    full[:p, p:] = -family.extra_slope(eta, np.tile(extra, (p, 1)), on_l=zero, on_score=X)
+    full[p:, :p] = full[:p, p:].T
+    unit = np.eye(E) * DIFFERENCE
+    slopes = family.extra_slope(eta, extra + np.concatenate([unit, -unit, 0.0 * unit[:1]]), on_l=one)
+    change = (slopes[:E] - slopes[E : 2 * E]) / (2.0 * DIFFERENCE)
+    full[p:, p:] = -0.5 * (change + change.T)
+    return np.concatenate([slope, slopes[-1]]), full
