@@ -34,6 +34,7 @@ from implstats.sem.inference.least_squares_fit import (
     weighed_indices,
 )
 from implstats.sem.inference.robust import Fitted, Kind, Robust, robust_inference
+from implstats.sem.inference.two_stage import two_stage_inference
 from implstats.sem.inference.wald import Wald, duals, wald
 from implstats.sem.language.table import ParameterTable
 from implstats.sem.model.standardise import explained_variance, row_values, standardised
@@ -86,7 +87,7 @@ def successful_result(estimated: Estimated, *, checks: Sequence[Check], admissib
     record = fit_record(estimated)
     if options.estimator in RECIPES:
         return _weighed_result(estimated, record, checks=checks, admissible=admissible)
-    robust = robust_of(estimated, record) if options.estimator != "ML" else None
+    robust = None if options.estimator == "ML" and not options.two_stage else robust_of(estimated, record)
     if robust:
         covariance = robust.covariance
     else:
@@ -318,6 +319,18 @@ def _corrected(estimated: Estimated, record: FitRecord) -> Index:
 
 def robust_of(estimated: Estimated, record: FitRecord) -> Robust:
     """Return the sandwich and the scaling factors of MLR or MLM at the optimum."""
+    stages = [s.two_stage for s in estimated.sample.groups if s.two_stage is not None]
+    if stages:
+        return two_stage_inference(
+            estimated.structures,
+            stages,
+            stacks=estimated.stacks,
+            tangent=estimated.tangent,
+            x=estimated.x,
+            df=estimated.df,
+            baseline_df=record.baseline_df,
+            robust=estimated.options.missing == "robust.two.stage",
+        )
     kind: Kind = "MLM" if estimated.options.estimator == "MLM" else "MLR"
     information = estimated.information if kind == "MLM" else estimated.observed
     bread = estimated.inverse(information) / estimated.sample.n
@@ -356,6 +369,7 @@ def fitted_groups(estimated: Estimated) -> list[Fitted]:
             centred=sample.centred,
             sample=sample.moments,
             means=estimated.table.means,
+            cluster=sample.cluster,
         )
         for k, sample in enumerate(estimated.sample.groups)
     ]

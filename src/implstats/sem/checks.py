@@ -39,10 +39,11 @@ def check_sample(sample: GroupedSample, n_free: int) -> list[Check]:
     """Say how many persons were used, whether they are enough, and what the answers look like."""
     n = sample.n
     checks = _check_groups(sample)
-    if sample.full_information:
+    if sample.full_information or sample.groups[0].two_stage is not None:
         for label, group in zip(sample.labels, sample.groups, strict=True):
-            if group.incomplete is not None:
-                checks += _check_incomplete(label, group, group.incomplete)
+            known = group.incomplete or group.two_stage
+            if known is not None:
+                checks += _check_incomplete(label, group, known)
     elif sample.groups[0].summary:
         checks += _check_summary(n, sample.groups[0].summary)
     elif sample.n_dropped:

@@ -18,7 +18,8 @@ from implstats.errors import ModelError, UsageError
 from implstats.results import Check, verdict_of
 from implstats.sem import checks as check
 from implstats.sem.assemble import failed_result, successful_result
-from implstats.sem.data.fiml_sample import take_incomplete_sample
+from implstats.sem.data.clusters import check_clusters, read_clusters, require_clusters, taking_clusters
+from implstats.sem.data.fiml_sample import take_incomplete_sample, take_two_stage_sample
 from implstats.sem.data.groups import GroupedSample, Grouping, TakeSample, group_rows, take_groups
 from implstats.sem.data.moment_sample import take_moment_sample
 from implstats.sem.data.ordinal_sample import find_categories, take_ordinal_sample
@@ -78,10 +79,12 @@ def fit(
         least squares ``GLS``, ``WLS`` (asymptotically distribution free), ``DWLS``, ``ULS``. For ordered
         items ``WLSMV`` (the default then), ``WLSM``, ``WLSMVS``, ``ULSM``, ``ULSMV``, ``ULSMVS``, ``WLS``,
         ``DWLS``, ``ULS``.
-    missing : {"listwise", "fiml", "pairwise"}
+    missing : {"listwise", "fiml", "pairwise", "two.stage", "robust.two.stage"}
         Persons with a missing answer are left out; or every answer given is used (full information, ML and
         MLR), which switches means on and leaves out only persons without any answer or without a predictor;
-        or, with ordered items, every pair of variables uses those who answered both.
+        or, with ordered items, every pair of variables uses those who answered both; or (ML) the model is
+        fitted to the saturated moments of all answers given, in two stages, with errors and a scaled test
+        that allow for both, under the last name robust to non-normal answers.
     group : str, optional
         Column that tells groups apart; the model is fitted to all groups at once, in the order in which they
         appear in the data. Means are then modelled unless switched off.
@@ -98,8 +101,10 @@ def fit(
         Items whose answers are ordered categories: cut points of normal variables.
     parameterization : {"delta", "theta"}
         Of ordered items: their scales are parameters and residual variances follow, or the reverse.
-    cluster
-        A settled place of the interface; only its default is fitted by this version.
+    cluster : str, optional
+        Column that tells clusters apart: standard errors and the scaled test are those of ``MLR`` with the
+        scores summed within clusters. With ``ML`` or ``MLR`` (the same then), complete or ``fiml``; at least
+        ten clusters. Means are modelled unless switched off.
     orthogonal, std_lv : bool
         Latent covariances zero; latent variances one.
     meanstructure : bool, optional
@@ -225,9 +230,16 @@ def take_all(
     """Return the sample of a table's observed variables, group by group."""
     values = read_columns(data, table.names.observed, table.names.latent)
     take = _taking(values, table, options)
+    if options.cluster is not None:
+        values = np.column_stack([values, read_clusters(data, options.cluster)])
+        take = taking_clusters(take)
     if grouping is None:
-        return GroupedSample(groups=(take(values, table.names.observed, table.names.x),))
-    return take_groups(values, table.names.observed, table.names.x, take=take, grouping=grouping)
+        sample = GroupedSample(groups=(take(values, table.names.observed, table.names.x),))
+    else:
+        sample = take_groups(values, table.names.observed, table.names.x, take=take, grouping=grouping)
+    if options.cluster is not None:
+        require_clusters(sample, options.cluster)
+    return sample
 
 
 def with_thresholds(text: ModelText, data: pd.DataFrame, options: Options) -> Options:
@@ -249,6 +261,8 @@ def _taking(values: Array, table: ParameterTable, options: Options) -> TakeSampl
         return partial(take_ordinal_sample, options=options, categories=categories)
     if options.least_squares:
         return partial(take_moment_sample, estimator=options.estimator, means=table.means)
+    if options.two_stage:
+        return take_two_stage_sample
     return take_incomplete_sample if options.missing == "fiml" else take_sample
 
 
@@ -279,6 +293,8 @@ def fit_problem(problem: Problem, *, start: Array | None = None) -> SemResult:
     asked += sum(c.equality and not c.linear for c in table.constraints)
     found = [Check(name=name, status="info", message=message) for name, message in table.notes]
     found += check.check_sample(sample, table.n_free - asked)
+    if options.cluster is not None:
+        found += check_clusters(sample, column=options.cluster, n_free=table.n_free - asked)
     counted = check.check_degrees_of_freedom(df + asked, moments, table.n_free - asked)
     if df + asked < 0:
         return failed_result(table, sample, options, [*found, counted])

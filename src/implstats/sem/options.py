@@ -17,9 +17,11 @@ Estimator = Literal[
     "ML", "MLR", "MLM", "MLMV", "MLMVS", "GLS", "WLS", "DWLS", "ULS",
     "WLSM", "WLSMV", "WLSMVS", "ULSM", "ULSMV", "ULSMVS",
 ]  # fmt: skip
-Missing = Literal["listwise", "fiml", "pairwise"]
+Missing = Literal["listwise", "fiml", "pairwise", "two.stage", "robust.two.stage"]
 Information = Literal["expected", "observed"]
 Parameterization = Literal["delta", "theta"]
+TWO_STAGE = ("two.stage", "robust.two.stage")
+WITH_GAPS = ("fiml", *TWO_STAGE)
 GROUP_EQUAL = (
     "loadings", "intercepts", "means", "thresholds", "regressions", "residuals", "residual.covariances",
     "lv.variances", "lv.covariances",
@@ -51,6 +53,8 @@ class Options:
         Items with ordered categories.
     thresholds : tuple of (str, int)
         Number of thresholds of each ordered item, in the model's order; filled in from the data.
+    cluster : str or None
+        Column that tells clusters apart; ``estimator`` is then ``MLR``, which ML with clusters amounts to.
     information : {"expected", "observed"}
         Where the standard errors of ML come from. By default expected for complete persons, observed under
         full information, where expected information needs answers missing completely at random.
@@ -71,6 +75,12 @@ class Options:
     group_partial: tuple[str, ...] = ()
     ordered: tuple[str, ...] = ()
     thresholds: tuple[tuple[str, int], ...] = ()
+    cluster: str | None = None
+
+    @property
+    def two_stage(self) -> bool:
+        """Whether the model is fitted to the saturated moments of incomplete data."""
+        return self.missing in TWO_STAGE
 
     @property
     def least_squares(self) -> bool:
@@ -140,6 +150,9 @@ def check_options(
             )
     if not (isinstance(ci_level, int | float) and 0 < ci_level < 1):
         raise UsageError(f"ci_level should lie between 0 and 1 (got {ci_level}); 0.95 is usual.")
+    _refuse_with_clusters(cluster, estimator=estimator, missing=missing, ordered=ordered)
+    if cluster is not None:
+        estimator = "MLR"
     _check_combinations(
         estimator=estimator, missing=missing, meanstructure=meanstructure, information=information
     )
@@ -149,28 +162,53 @@ def check_options(
         estimator=estimator,
         missing=missing,
         group_equal=group_equal,
-        cluster=cluster,
         ordered=ordered,
     )
     return Options(
         kind=kind, estimator=estimator, missing=missing, parameterization=parameterization,  # type: ignore[arg-type]
-        orthogonal=orthogonal, std_lv=std_lv, fixed_x=estimator == "ML" or bool(ordered),
+        orthogonal=orthogonal, std_lv=std_lv,
+        fixed_x=(estimator == "ML" and missing not in TWO_STAGE) or bool(ordered),
         ordered=tuple(dict.fromkeys(ordered)),
-        meanstructure=True if missing == "fiml" or ordered or (group is not None and meanstructure is None)
+        meanstructure=True if missing in WITH_GAPS or ordered
+        or (meanstructure is None and (group is not None or cluster is not None))
         else meanstructure,
         ci_level=float(ci_level), group=group, group_equal=tuple(group_equal),
-        group_partial=tuple(group_partial),
+        group_partial=tuple(group_partial), cluster=cluster,
         information=information or ("observed" if missing == "fiml" else "expected"),  # type: ignore[arg-type]
     )  # fmt: skip
+
+
+def _refuse_with_clusters(
+    cluster: str | None, *, estimator: str, missing: str, ordered: Sequence[str]
+) -> None:
+    """Raise for what has no cluster-robust standard errors here."""
+    if cluster is None:
+        return
+    problems = []
+    if ordered:
+        problems.append("ordered items: treat them as numbers (leave ordered out)")
+    elif estimator not in FULL_INFORMATION_ESTIMATORS:
+        problems.append(f"estimator '{estimator}': use 'MLR'")
+    if missing not in ("listwise", "fiml") and not ordered:
+        problems.append(f"missing '{missing}': use 'fiml' or 'listwise'")
+    if problems:
+        raise NotSupportedError(
+            f"Not done by this version of implstats with cluster '{cluster}': " + "; ".join(problems) + "."
+        )
 
 
 def _check_combinations(
     *, estimator: str, missing: str, meanstructure: bool | None, information: str | None
 ) -> None:
-    if missing == "fiml" and meanstructure is False:
+    if missing in WITH_GAPS and meanstructure is False:
         raise UsageError(
-            "missing 'fiml' needs means, because gaps make them part of the likelihood, but meanstructure is "
-            "switched off. Leave meanstructure out, or use missing 'listwise'."
+            f"missing '{missing}' needs means, because gaps make them part of the likelihood, but "
+            "meanstructure is switched off. Leave meanstructure out, or use missing 'listwise'."
+        )
+    if missing in TWO_STAGE and (estimator != "ML" or information is not None):
+        raise UsageError(
+            f"missing '{missing}' goes with estimator 'ML' and has its own standard errors and test. Leave "
+            "estimator and information out; 'robust.two.stage' is robust to non-normal answers."
         )
     if information is not None and estimator != "ML":
         raise UsageError(
@@ -197,9 +235,9 @@ def check_item_type(
             "ordered), or "
             "leave ordered out to treat the items as numbers under 'MLR'."
         )
-    if missing == "fiml":
+    if missing in WITH_GAPS:
         raise NotSupportedError(
-            "missing 'fiml' with ordered items is not done by this version of implstats: their "
+            f"missing '{missing}' with ordered items is not done by this version of implstats: their "
             "likelihood has "
             "no closed form. Use 'pairwise' (every pair of answers given) or 'listwise'; or "
             "leave ordered out "
@@ -232,7 +270,6 @@ def _refuse(
     estimator: str,
     missing: str,
     group_equal: Sequence[str],
-    cluster: str | None,
     ordered: Sequence[str],
 ) -> None:
     problems = []
@@ -246,11 +283,5 @@ def _refuse(
         )
     if "thresholds" in group_equal and not ordered:
         problems.append("group_equal 'thresholds': it needs ordered items; name them in ordered")
-    if cluster is not None:
-        problems.append(
-            f"cluster '{cluster}': use a mixed model for clustered outcomes, or the model without "
-            "cluster, whose "
-            "standard errors ignore the clustering"
-        )
     if problems:
         raise NotSupportedError("Not done by this version of implstats: " + "; ".join(problems) + ".")

@@ -111,7 +111,9 @@ def compare(a: SemResult, b: SemResult, *, method: str | None = None) -> Differe
             "Two fits are compared, but one of them failed and has no estimate. Look at its reason first."
         )
     refuse_other_data(free.fitted, restricted.fitted)
-    chosen = method_of(method, free.estimator, free.fitted.sample.full_information)
+    # Chi-squares of two stages are too large unless scaled, like those of MLM.
+    estimator = "MLM" if free.fitted.options.two_stage else free.estimator
+    chosen = method_of(method, estimator, free.fitted.sample.full_information)
     if free.fitted.df == restricted.fitted.df:
         raise ModelError(
             f"Both models have {free.fitted.df} degrees of freedom, so neither is nested in the other. "
@@ -169,6 +171,12 @@ def difference(
     one, zero = free.fitted, restricted.fitted
     if one is None or zero is None:
         raise AssertionError("failed fits are not compared")
+    if one.options.two_stage and method != "satorra.bentler.2001":
+        raise NotSupportedError(
+            f"A difference test by '{method}' of two-stage fits is not done by this version of implstats. "
+            "Compare each pair with sem.compare, whose 'satorra.bentler.2001' allows for both stages, or use "
+            "missing 'fiml'."
+        )
     m = zero.df - one.df
     raw = float(restricted.fit["chisq"] or 0.0) - float(free.fit["chisq"] or 0.0)
     scale, shift = 1.0, None

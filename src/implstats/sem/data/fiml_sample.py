@@ -9,6 +9,7 @@ the likelihood grows without bound when the two joint points lie on a line; such
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -75,6 +76,12 @@ def take_incomplete_sample(values: Array, names: Sequence[str], x: Sequence[str]
             share_missing=float(np.isnan(kept).mean()),
         ),
     )
+
+
+def take_two_stage_sample(values: Array, names: Sequence[str], x: Sequence[str]) -> Sample:
+    """Return the sample of two-stage estimation: stage one's moments; x are modelled like the rest."""
+    sample = take_incomplete_sample(values, names, ())
+    return replace(sample, incomplete=None, two_stage=sample.incomplete)
 
 
 def _refuse_shortage(kept: Array, names: Sequence[str], *, rows: int) -> None:

@@ -46,6 +46,12 @@ class Sample:
         Variables with five or fewer different answers, exogenous ones apart.
     incomplete : Incomplete or None
         The patterns of answers under full information.
+    two_stage : Incomplete or None
+        Under two-stage estimation the answers behind the moments, which are the saturated ones.
+    cluster : ndarray of int, shape (n,), or None
+        Each person's cluster, in the order of ``centred`` or of the patterns.
+    n_no_cluster : int
+        Rows left out because their cluster is missing.
     least_squares : LeastSquares or None
         The statistics and weights of a least-squares estimator.
     summary : str
@@ -60,7 +66,10 @@ class Sample:
     few_categories: tuple[str, ...]
     incomplete: Incomplete | None = None
     summary: str = ""
+    two_stage: Incomplete | None = None
     least_squares: LeastSquares | None = None
+    cluster: NDArray[np.intp] | None = None
+    n_no_cluster: int = 0
 
 
 def named_list(names: Sequence[str]) -> str:
