@@ -125,3 +125,15 @@ def test_unknown_kinds_are_refused(after_fit):
 
 def test_summary_of_nothing_is_missing():
     assert summarise(np.zeros(0), np.zeros((0, 0)), count=0, name="rmr", part="cov", group="") is None
+
+
+def test_residuals_that_do_not_vary_have_no_standard_error(load_data):
+    # One degree of freedom, in the means: the covariances are saturated. lavaan 0.6-14 divides their rounding
+    # by a standard error of about 1e-14 and gives z up to 2e11.
+    model = "i =~ 1*t1 + 1*t2 + 1*t3 + 1*t4\ns =~ 0*t1 + 1*t2 + 2*t3 + 3*t4\nq =~ 0*t1 + 1*t2 + 4*t3 + 9*t4"
+    result = sem.fit(model, load_data("demo_growth"), kind="growth")
+    rows = sem.residuals(result, "standardized").rows
+    assert all(row.value is None for row in rows if row.op == "~~")
+    # All four means miss by one and the same direction, so that z is one number but for the sign.
+    sizes = [abs(row.value) for row in rows if row.op == "~1"]
+    assert sizes == pytest.approx([1.651246] * 4, abs=1e-5)
