@@ -223,3 +223,36 @@ def test_no_start_finds_a_better_optimum(design: Design) -> None:
 @pytest.mark.slow
 def test_no_start_finds_a_better_optimum_in_two_thousand_designs(design: Design) -> None:
     assert _worst_excess(design, range(1000, 3000))[0] < 1e-6
+
+
+def test_a_variance_estimated_as_zero_is_exactly_zero() -> None:
+    # Newton's steps end at 1e-16 to 1e-70; such a number in a table means nothing.
+    rng = np.random.default_rng(0)
+    frame = pd.DataFrame({"g": np.repeat(np.arange(12), 9), "p": np.repeat(np.arange(36), 3)})
+    frame["t"] = np.arange(len(frame)) % 3
+    seen = 0
+    for _ in range(30):
+        frame["y"] = rng.normal(size=len(frame))
+        fit = mixed.fit("y ~ t + (1 | g) + (1 | p)", frame, df="none")
+        variances = [row.covariance for row in fit.random]
+        seen += fit.boundary
+        assert all(value == 0.0 or value > 1e-8 for value in variances), variances
+        assert fit.boundary == (min(variances) == 0.0)
+    assert seen > 10
+
+
+def test_no_correlation_is_made_of_variances_that_are_zero() -> None:
+    rng = np.random.default_rng(1)
+    frame = pd.DataFrame({"p": np.repeat(np.arange(36), 4)})
+    frame["t"] = np.arange(len(frame)) % 4
+    seen = 0
+    for _ in range(40):
+        noise = rng.normal(size=(36, 4))
+        frame["y"] = (noise - noise.mean(axis=1, keepdims=True) * rng.uniform(0.5, 1.0)).ravel()
+        fit = mixed.fit("y ~ t + (1 + t | p)", frame, df="none")
+        intercept, covariance, slope = fit.random
+        if max(intercept.covariance, slope.covariance) < 1e-8:
+            seen += 1
+            found = (intercept.covariance, covariance.covariance, slope.covariance, covariance.corr)
+            assert found == (0.0, 0.0, 0.0, None)
+    assert seen > 3

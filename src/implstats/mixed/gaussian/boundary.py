@@ -148,7 +148,7 @@ def _settle(problem: Problem, search: Search) -> Search:
     for level, _, block, G in _blocks(problem, search.at):
         w, U = _eigen(G)
         small = w < SMALL * max(1.0, w[-1])
-        if w[0] < SMALL * max(1.0, w[-1]) and not np.array_equal(small, w <= _zero(w)):
+        if np.any(w[small] != 0.0) and (small.all() or not np.array_equal(small, w <= _zero(w))):
             any_small = True
             matrices[level] = matrices[level].copy()
             matrices[level][np.ix_(block, block)] = (U * np.where(small, 0.0, w)) @ U.T
