@@ -159,18 +159,19 @@ def search_from(problem: Problem, starts: Sequence[Array] | None) -> Search | No
 
 
 def with_sample_thresholds(problem: Problem, theta: Array) -> Array:
-    """Return a start vector with the free thresholds of ordered items at the first group's sample values."""
-    ls = problem.sample.groups[0].least_squares
-    if ls is None or not len(problem.structures[0].template["tau"]):
-        return theta
+    """Return a start vector with free thresholds of ordered items at their sample values, scales at one."""
     moved = theta.copy()
-    for row in problem.table.of_group(1):
-        if row.op == "|" and row.free and row.start is None:
-            place = problem.structures[0].place[id(row)][1]
-            moved[row.free - 1] = ls.statistics[int(np.nonzero(ls.tau == place)[0][0])]
-    for row in problem.table.rows:
-        if row.op == "~*~" and row.free and row.start is None:
-            moved[row.free - 1] = 1.0
+    groups = zip(problem.structures, problem.sample.groups, strict=True)
+    for number, (structure, sample) in enumerate(groups, start=1):
+        ls = sample.least_squares
+        if ls is None:
+            return theta
+        sample_values = dict(zip(ls.tau.tolist(), ls.statistics.tolist(), strict=False))
+        for row in problem.table.of_group(number):
+            if row.op == "|" and row.free and row.start is None:
+                moved[row.free - 1] = sample_values[structure.place[id(row)][1]]
+            elif row.op == "~*~" and row.free and row.start is None:
+                moved[row.free - 1] = 1.0
     return moved
 
 
