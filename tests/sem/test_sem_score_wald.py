@@ -128,3 +128,25 @@ def test_ordered_items_are_refused_by_name(load_data):
     for ask in asked:
         with pytest.raises(NotSupportedError, match="lavaan"):
             ask(result)
+
+
+def test_two_stage_fits_and_clusters_are_refused_where_their_errors_differ(hs, load_data, three_factors):
+    gaps = load_data("hs1939_missing")
+    result = sem.fit(three_factors, gaps, kind="cfa", missing="two.stage")
+    asked = (
+        sem.residuals,
+        sem.modification_indices,
+        sem.score_tests,
+        lambda fit: sem.factor_scores(fit, gaps),
+    )
+    for ask in asked:
+        with pytest.raises(NotSupportedError, match="two-stage"):
+            ask(result)
+    clusters = hs.assign(room=np.arange(len(hs)) // 10)
+    clustered = sem.fit(three_factors, clusters, kind="cfa", cluster="room")
+    with pytest.raises(NotSupportedError, match="clusters"):
+        sem.residuals(clustered)
+    row = sem.standardised(clustered).parameters[1]
+    assert row.std_error != pytest.approx(
+        sem.standardised(sem.fit(three_factors, hs)).parameters[1].std_error
+    )

@@ -10,7 +10,14 @@ NORMAL_THEORY = ("ML", "MLR", "MLM", "MLMV", "MLMVS")
 LEAST_SQUARES = ("GLS", "WLS", "ULS", "DWLS")
 
 
-def normal_theory_fit(result: SemResult, *, what: str, least_squares: bool = False) -> Estimated:
+def normal_theory_fit(
+    result: SemResult,
+    *,
+    what: str,
+    least_squares: bool = False,
+    two_stage: bool = False,
+    clusters: bool = True,
+) -> Estimated:
     """Return what a fit of numbers, rather than ordered categories, keeps.
 
     Parameters
@@ -19,6 +26,8 @@ def normal_theory_fit(result: SemResult, *, what: str, least_squares: bool = Fal
         The question, to begin a message with, such as ``"Residuals"``.
     least_squares : bool
         Whether the question holds for least squares too, because it needs no likelihood.
+    two_stage, clusters : bool
+        Whether it holds for two-stage estimation, and for persons in clusters.
 
     Raises
     ------
@@ -34,6 +43,17 @@ def normal_theory_fit(result: SemResult, *, what: str, least_squares: bool = Fal
         raise NotSupportedError(
             f"{what}: {kind} cannot be served yet, because the formulas differ. Fit by {', '.join(served)} "
             "where items may be taken as numbers, or use lavaan."
+        )
+    options = None if result.fitted is None else result.fitted.options
+    if options is not None and options.two_stage and not two_stage:
+        raise NotSupportedError(
+            f"{what}: two-stage estimation cannot be served yet, because its information is another. "
+            "Use missing 'fiml'."
+        )
+    if options is not None and options.cluster is not None and not clusters:
+        raise NotSupportedError(
+            f"{what}: standard errors for persons in clusters cannot be served yet. Fit without cluster "
+            "and read the values, not their standard errors."
         )
     if result.fitted is None:
         raise ModelError(f"{what}: the fit failed, so there is nothing to follow up. {result.reason}".strip())

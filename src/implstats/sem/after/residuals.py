@@ -132,7 +132,7 @@ def residuals(result: SemResult, kind: Kind = "raw") -> Residuals:
             f"kind '{kind}' is not known{did_you_mean(kind, get_args(Kind)) or '.'} Choose one of "
             f"{', '.join(get_args(Kind))}."
         )
-    estimated = normal_theory_fit(result, what="Residuals")
+    estimated = normal_theory_fit(result, what="Residuals", clusters=False)
     rows: list[Residual] = []
     summaries: list[ResidualSummary] = []
     for solution, spread in zip(result.groups, residual_spreads(estimated), strict=True):

@@ -139,7 +139,7 @@ def standardised(
         raise UsageError(
             f"kind '{kind}' is not known{did_you_mean(kind, get_args(Kind)) or '.'} Choose all or lv."
         )
-    estimated = normal_theory_fit(result, what="Standardised values", least_squares=True)
+    estimated = normal_theory_fit(result, what="Standardised values", least_squares=True, two_stage=True)
     level = estimated.options.ci_level if ci_level is None else ci_level
     if not 0 < level < 1:
         raise UsageError(f"ci_level should lie between 0 and 1 (got {level}); 0.95 is usual.")

@@ -91,7 +91,7 @@ def wald_test(result: SemResult, hypotheses: str) -> WaldTest:
     >>> wald_test(sem.fit("y ~ k*a + m*b", frame), "k == m; k == 1").df
     2
     """
-    estimated = normal_theory_fit(result, what="A Wald test", least_squares=True)
+    estimated = normal_theory_fit(result, what="A Wald test", least_squares=True, two_stage=True)
     if result.covariance is None:
         raise AssertionError("a proper fit has a covariance matrix")
     asked = _read(estimated, hypotheses)
