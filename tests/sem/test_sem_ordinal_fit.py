@@ -275,3 +275,19 @@ def test_the_text_shows_thresholds_and_no_likelihood(load_data):
 def test_reliability_of_ordered_items_is_refused(load_data):
     with pytest.raises(NotSupportedError, match="Green & Yang"):
         sem.reliability(sem.fit(TWO, load_data(N600), ordered=AN10))
+
+
+def test_a_model_without_defaults_still_has_thresholds_scales_and_residuals(load_data):
+    frame = load_data(N600)
+    bare = sem.fit("A =~ NA*A1 + A2 + A3 + A4 + A5\nA ~~ 1*A", frame, kind="lavaan", ordered=A5)
+    usual = sem.fit(MIXED, frame, kind="cfa", ordered=A5, std_lv=True)
+    assert bare.fit["chisq.scaled"] == pytest.approx(usual.fit["chisq.scaled"], rel=1e-9)
+    assert (bare.fit["df"], bare.r_squared.keys()) == (5, usual.r_squared.keys())
+
+
+def test_constraints_hold_in_models_of_ordered_items(load_data):
+    frame = load_data("bfi_a5_cov")
+    ours = sem.fit("A =~ A1 + a*A2 + b*A3 + A4 + A5\na == b", frame, ordered=A5)
+    labels = sem.fit("A =~ A1 + a*A2 + a*A3 + A4 + A5", frame, ordered=A5)
+    assert ours.fit["df"] == labels.fit["df"] == 6
+    assert ours.fit["chisq.scaled"] == pytest.approx(labels.fit["chisq.scaled"], rel=1e-9)

@@ -24,8 +24,9 @@ def threshold_rows(options: Options) -> list[Row]:
 
 
 def scale_rows(options: Options) -> list[Row]:
-    """Return the default response scales."""
-    return [Row(item, "~*~", item, fixed=1.0) for item, _ in options.thresholds]
+    """Return the default response scales; without automatic variances the residual ones before them."""
+    own = [] if options.automatic else [Row(item, "~~", item) for item, _ in options.thresholds]
+    return own + [Row(item, "~*~", item, fixed=1.0) for item, _ in options.thresholds]
 
 
 def check_ordered(
