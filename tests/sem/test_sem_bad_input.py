@@ -138,7 +138,7 @@ def test_small_samples_and_few_categories_are_said(frame):
 REFUSED = [
     {"missing": "fiml", "estimator": "MLM"},
     {"missing": "pairwise"},
-    {"cluster": "a"},
+    {"cluster": "a", "estimator": "MLM"},
 ]
 
 

@@ -37,6 +37,8 @@ class Patterns:
         Pattern k holds the rows ``bounds[k]`` to ``bounds[k + 1]``.
     constant : float
         -2 log L of one person is F plus this: log(2 pi) times the answers a person gave on average.
+    cluster : ndarray of int, shape (n,), or None
+        Whose scores are summed before they are squared, in the order of ``rows``.
     """
 
     n: int
@@ -47,6 +49,7 @@ class Patterns:
     rows: Array
     bounds: NDArray[np.intp]
     constant: float
+    cluster: NDArray[np.intp] | None = None
 
     @property
     def both(self) -> Mask:

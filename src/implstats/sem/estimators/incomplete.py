@@ -142,17 +142,40 @@ def moment_derivatives(stacks: Stacks) -> Array:
 
 
 def score_products(patterns: Patterns, state: State, mean: Array) -> Array:
-    """Return sum_i s_i s_i' of persons' scores in the distinct moments.
+    """Return sum_i s_i s_i' of persons' (or clusters') scores in the distinct moments.
 
     s of a person with u = W_k (x - mu): c_ij (u_i u_j - W_ij) and u.
     """
     p = len(mean)
     i, j, _ = pair_index(p)
     half = np.where(i == j, 0.5, 1.0)
-    total = np.zeros((len(i) + p,) * 2)
+    total, kept = np.zeros((len(i) + p,) * 2), []
     for k in range(len(patterns.share)):
         rows = np.nan_to_num(patterns.rows[patterns.bounds[k] : patterns.bounds[k + 1]] - mean)
         u = rows @ state.weight[k]
         scores = np.hstack([half * (u[:, i] * u[:, j] - state.weight[k][i, j]), u])
-        total += scores.T @ scores
-    return total
+        if patterns.cluster is None:
+            total += scores.T @ scores
+        else:
+            kept.append(scores)
+    if patterns.cluster is None:
+        return total
+    sums = cluster_sums(np.vstack(kept), patterns.cluster)
+    return np.asarray(sums.T @ sums)
+
+
+def cluster_sums(rows: Array, cluster: NDArray[np.intp] | None) -> Array:
+    """Return sqrt(J / (J - 1)) times the sums of an (n, k) array over J clusters; the rows without clusters.
+
+    Scores sum to zero over all clusters, so their products need the divisor J - 1, as in lavaan and Mplus.
+
+    >>> cluster_sums(np.array([[1.0], [2.0], [4.0]]), np.array([7, 3, 7])) ** 2
+    array([[ 8.],
+           [50.]])
+    """
+    if cluster is None:
+        return rows
+    order = np.argsort(cluster, kind="stable")
+    first = np.concatenate([[0], np.nonzero(np.diff(cluster[order]))[0] + 1])
+    factor = np.sqrt(len(first) / (len(first) - 1))
+    return np.asarray(factor * np.add.reduceat(rows[order], first, axis=0))

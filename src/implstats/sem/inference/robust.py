@@ -19,6 +19,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from implstats.sem.estimators.incomplete import cluster_sums
 from implstats.sem.estimators.ml import SampleMoments, expected_information
 from implstats.sem.model.matrices import Structure, columns_to_free
 from implstats.sem.model.moments import Stacks
@@ -50,7 +51,10 @@ class Robust:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fitted:
-    """A fitted model at its optimum: W (p, p), mu (p,), derivative stacks, and the data centred at m."""
+    """A fitted model at its optimum: W (p, p), mu (p,), derivative stacks, and the data centred at m.
+
+    With ``cluster``, shape (n,), the scores of a cluster's persons are summed before they are squared.
+    """
 
     weight: Array
     mean: Array
@@ -58,6 +62,7 @@ class Fitted:
     centred: Array
     sample: SampleMoments
     means: bool
+    cluster: NDArray[np.intp] | None = None
 
 
 def casewise_scores(fitted: Fitted, kind: Kind) -> Array:
@@ -82,15 +87,30 @@ def _trace_saturated_sb(fitted: Fitted) -> float:
 def _trace_saturated_yb(fitted: Fitted) -> float:
     """Trace of the saturated model's sandwich, at the sample moments."""
     X, p = fitted.centred, len(fitted.weight)
+    if fitted.cluster is not None:
+        return _trace_saturated_clusters(fitted, fitted.cluster)
     distance = ((X @ np.linalg.inv(fitted.sample.cov)) * X).sum(axis=1)
     return 0.5 * float((distance**2).mean() - p) + (p if fitted.means else 0)
+
+
+def _trace_saturated_clusters(fitted: Fitted, cluster: NDArray[np.intp]) -> float:
+    """The same from clusters: with z = L^-1 x, S = L L', half of |sum_i (z z' - I)|^2, and |sum_i z|^2."""
+    Z = np.linalg.solve(np.linalg.cholesky(fitted.sample.cov), fitted.centred.T).T
+    total = 0.0
+    which = np.unique(cluster)
+    for j in which:
+        mine = Z[cluster == j]
+        products = mine.T @ mine - len(mine) * np.eye(Z.shape[1])
+        total += 0.5 * float((products**2).sum())
+        total += float((mine.sum(axis=0) ** 2).sum()) if fitted.means else 0.0
+    return total * len(which) / (len(which) - 1) / fitted.sample.n
 
 
 def score_products(structures: Sequence[Structure], groups: Sequence[Fitted], kind: Kind) -> Array:
     """Return J = sum_i s_i s_i' over the persons of all groups, shape (q, q)."""
     total = np.zeros((structures[0].n_free,) * 2)
     for structure, fitted in zip(structures, groups, strict=True):
-        scores = columns_to_free(structure, casewise_scores(fitted, kind))
+        scores = cluster_sums(columns_to_free(structure, casewise_scores(fitted, kind)), fitted.cluster)
         total += scores.T @ scores
     return total
 
@@ -146,7 +166,7 @@ def _baseline_scale(groups: Sequence[Fitted], kind: Kind, x: list[int], df: int)
     for fitted in groups:
         weight, stacks = baseline_stacks(fitted.sample, x, means=fitted.means)
         base = replace(fitted, weight=weight, mean=fitted.sample.mean, stacks=stacks)
-        scores = casewise_scores(base, kind)
+        scores = cluster_sums(casewise_scores(base, kind), base.cluster)
         bread = np.linalg.inv(expected_information(base.weight, base.stacks, means=base.means))
         excess += saturated_trace([base], kind) - float((bread * (scores.T @ scores)).sum()) / base.sample.n
     return excess / df
