@@ -184,3 +184,16 @@ def test_command_line(frame: pd.DataFrame, tmp_path: Path) -> None:
         runner.invoke(command, ["y ~ x + (1 | inst", str(path)], catch_exceptions=False)
     assert caught.value.exit_code == 2
     assert runner.invoke(command, ["y ~ x + (1 | inst)", str(path), "--df", "z"]).exit_code == 2
+
+
+def test_a_large_mean_is_not_taken_for_an_outcome_that_never_varies_within_clusters() -> None:
+    rng = np.random.default_rng(4)
+    ward = np.repeat(np.arange(8), 12)
+    frame = pd.DataFrame({"ward": ward, "y": 1e11 + rng.normal(size=8)[ward] + rng.normal(size=96)})
+    assert mixed.fit("y ~ 1 + (1 | ward)", frame).verdict in ("ok", "caution")
+
+
+def test_a_yes_or_no_outcome_is_sent_to_its_family() -> None:
+    frame = pd.DataFrame({"ward": np.repeat(np.arange(8), 4), "y": np.tile([True, False], 16)})
+    with pytest.raises(ProblemsError, match="family='binomial'"):
+        mixed.fit("y ~ 1 + (1 | ward)", frame)

@@ -56,3 +56,10 @@ def test_wrong_settings_are_told_whether_used_or_not(wrong):
 def test_choices_are_those_of_the_functions():
     assert CONTRASTS == METHODS
     assert ADJUST == ADJUSTMENTS
+
+
+@pytest.mark.parametrize("request_", ["means=wave*", "means=wave|", "means=,arm"])
+def test_an_empty_name_among_the_means_is_refused(request_):
+    outcome = CliRunner().invoke(mixed, [FORMULA, str(DATA), "--also", request_])
+    assert isinstance(outcome.exception, UsageError)
+    assert "has an empty name" in str(outcome.exception)

@@ -6,6 +6,7 @@ The catalogue here is that of ``implstats mixed``; ``implstats sem`` brings its 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from typing import TYPE_CHECKING, Any
@@ -139,6 +140,8 @@ def check_requests(requests: Sequence[str], catalogue: Mapping[str, FollowUp] = 
             problems.append(f"'{name}' needs a value: --also {name}={wanted}")
         elif argument and not wanted:
             problems.append(f"'{name}' takes no value; got '{argument}'")
+        elif name == "means" and any(not part.strip() for part in re.split(r"[*,|]", argument)):
+            problems.append(f"'means={argument}' has an empty name; write means=wave*arm, or means=wave|arm")
     if problems:
         raise UsageError(str(ProblemsError("--also", problems)))
 

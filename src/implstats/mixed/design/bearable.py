@@ -27,7 +27,7 @@ from implstats.results import Check
 FEW = 5  # clusters below which a variance between them is hardly more than a guess
 FEW_DF = 3  # degrees of freedom between clusters below which tests of cluster-level predictors are weak
 FEW_CLUSTERS = ("refuse", "fit")
-SAME = 1e-10  # spread within a cluster, as a share of the column's size, that is rounding
+SAME = 1e-13  # spread within a cluster, as a share of the column's size, that is rounding
 LOOKED_AT = 2000  # rows
 INTERCEPT = "(Intercept)"
 

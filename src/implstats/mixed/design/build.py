@@ -237,7 +237,10 @@ def _constant(low: float, high: float) -> bool:
 def _outcome(column: Column, formula: Formula, problems: list[str]) -> np.ndarray:
     name = unquote(formula.response, formula.quoted)
     if isinstance(column, Categories):
-        problems.append(f"the outcome '{name}' holds text or categories; a Gaussian model needs numbers")
+        problems.append(
+            f"the outcome '{name}' holds text or categories; a Gaussian model needs numbers. For two "
+            "categories choose family='binomial', for ordered ones family='ordinal'"
+        )
         return np.zeros(len(column.codes))
     if column.values.shape[1] != 1:
         problems.append(f"the outcome '{name}' has several columns; give one")
