@@ -262,13 +262,19 @@ def fit_record(estimated: Estimated) -> FitRecord:
         # A saturated model's chi-square is zero; what is left is rounding, of either sign.
         chisq=max(chisq, 0.0) if estimated.df else 0.0,
         baseline_chisq=sum(d.baseline_chisq for d in found),
-        baseline_df=n_groups * (p * (p - 1) // 2 - len(x) * (len(x) - 1) // 2),
+        baseline_df=n_groups * (p * (p - 1) // 2 - len(x) * (len(x) - 1) // 2 - _of_auxiliary(estimated)),
         logl=sum(d.logl for d in found) - of_x,
         logl_saturated=sum(d.logl_saturated for d in found) - of_x,
         means=means,
         n_moments=n_groups * (p * (p + 1) // 2 + (p if means else 0)),
         groups=tuple(_group_moments(estimated, k) for k in range(n_groups)),
     )
+
+
+def _of_auxiliary(estimated: Estimated) -> int:
+    """Covariances of auxiliary variables, which the baseline keeps."""
+    a, p = len(estimated.options.auxiliary), len(estimated.structures[0].observed)
+    return a * (p - a) + a * (a - 1) // 2
 
 
 def _group_moments(estimated: Estimated, k: int) -> GroupMoments:

@@ -18,6 +18,7 @@ from implstats.errors import ModelError, UsageError
 from implstats.results import Check, verdict_of
 from implstats.sem import checks as check
 from implstats.sem.assemble import failed_result, successful_result
+from implstats.sem.data.auxiliary import take_sample_with_auxiliary, with_auxiliary
 from implstats.sem.data.clusters import check_clusters, read_clusters, require_clusters, taking_clusters
 from implstats.sem.data.fiml_sample import take_incomplete_sample, take_two_stage_sample
 from implstats.sem.data.groups import GroupedSample, Grouping, TakeSample, group_rows, take_groups
@@ -31,7 +32,7 @@ from implstats.sem.language.names import find_names
 from implstats.sem.language.ordered import check_group_equal
 from implstats.sem.language.syntax import ModelText, parse_model
 from implstats.sem.language.table import ParameterTable, build_table
-from implstats.sem.options import Options, check_options
+from implstats.sem.options import Options, check_options, with_auxiliary_option
 from implstats.sem.results import OptimiserRecord, SemResult
 
 if TYPE_CHECKING:
@@ -62,6 +63,7 @@ def fit(
     cov: pd.DataFrame | None = None,
     n: int | None = None,
     means: Mapping[str, float] | None = None,
+    auxiliary: Sequence[str] = (),
 ) -> SemResult:
     """Fit a model in lavaan's language to a frame of persons.
 
@@ -110,6 +112,9 @@ def fit(
     meanstructure : bool, optional
         Model means; by default only if the model or its kind asks for it.
     ci_level : float
+    auxiliary : sequence of str
+        Under full information: variables outside the model that tell about missing answers. They are
+        correlated with everything observed (saturated correlates) and stand in the parameters.
     second_opinion : bool
         Refit from other start values and with semopy and compare.
     information : {"expected", "observed"}, optional
@@ -167,6 +172,9 @@ def fit(
     if means is not None and options.meanstructure is None:
         options = replace(options, meanstructure=True)
     text = parse_model(model)
+    if auxiliary:
+        options = with_auxiliary_option(options, tuple(auxiliary))
+        text = with_auxiliary(model, text, options.auxiliary)
     if cov is not None or data is None:
         table, sample = _from_summary(text, options, data, cov, n, means)
     else:
@@ -263,6 +271,8 @@ def _taking(values: Array, table: ParameterTable, options: Options) -> TakeSampl
         return partial(take_moment_sample, estimator=options.estimator, means=table.means)
     if options.two_stage:
         return take_two_stage_sample
+    if options.auxiliary:
+        return partial(take_sample_with_auxiliary, auxiliary=options.auxiliary)
     return take_incomplete_sample if options.missing == "fiml" else take_sample
 
 

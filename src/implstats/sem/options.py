@@ -6,7 +6,7 @@ A refusal names what to do instead; nothing that was asked for is left out silen
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, get_args
 
 from implstats.errors import NotSupportedError, UsageError, did_you_mean
@@ -73,6 +73,7 @@ class Options:
     group: str | None = None
     group_equal: tuple[str, ...] = ()
     group_partial: tuple[str, ...] = ()
+    auxiliary: tuple[str, ...] = ()
     ordered: tuple[str, ...] = ()
     thresholds: tuple[tuple[str, int], ...] = ()
     cluster: str | None = None
@@ -195,6 +196,16 @@ def _refuse_with_clusters(
         raise NotSupportedError(
             f"Not done by this version of implstats with cluster '{cluster}': " + "; ".join(problems) + "."
         )
+
+
+def with_auxiliary_option(options: Options, auxiliary: tuple[str, ...]) -> Options:
+    """Return the options with auxiliary variables; :class:`UsageError` without full information."""
+    if options.missing != "fiml":
+        raise UsageError(
+            f"auxiliary {', '.join(auxiliary)}: they inform about missing answers, which missing "
+            f"'{options.missing}' does not use. Take missing 'fiml', or leave auxiliary out."
+        )
+    return replace(options, auxiliary=auxiliary)
 
 
 def _check_combinations(

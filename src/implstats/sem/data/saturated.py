@@ -109,7 +109,7 @@ def saturated_moments(patterns: Patterns) -> Saturated | None:
         start, em_steps = _accelerated_em(patterns, pack(np.diag(variance), mean), scale)
     except np.linalg.LinAlgError:
         return None
-    criterion = _saturated_criterion(patterns)
+    criterion = saturated_criterion(patterns)
     if not np.isfinite(criterion(start, "none").value):
         return None
     optimum = minimise(criterion, start)
@@ -149,7 +149,8 @@ def _extrapolated(
         return second
 
 
-def _saturated_criterion(patterns: Patterns) -> Callable[[Array, Curvature], Evaluation]:
+def saturated_criterion(patterns: Patterns) -> Callable[[Array, Curvature], Evaluation]:
+    """Return F of incomplete data as a function of :func:`pack`'s vector."""
     p = patterns.seen.shape[1]
 
     def criterion(vector: Array, curvature: Curvature) -> Evaluation:

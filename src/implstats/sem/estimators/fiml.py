@@ -45,12 +45,18 @@ class Incomplete:
         Rows left out because a fixed predictor is missing.
     share_missing : float
         Of all answers of the rows used.
+    baseline : tuple of ndarray, shapes (p, p) and (p,), or None
+        Moments of the baseline model where auxiliary variables keep their covariances.
+    auxiliary : tuple of int
+        Positions of auxiliary variables.
     """
 
     patterns: Patterns
     saturated: Saturated
     n_no_predictor: int
     share_missing: float
+    baseline: tuple[Array, Array] | None = None
+    auxiliary: tuple[int, ...] = ()
 
 
 def evaluate_fiml(structure: Structure, patterns: Patterns, theta: Array, curvature: Curvature) -> Evaluation:

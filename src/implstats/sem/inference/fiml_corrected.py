@@ -79,7 +79,7 @@ def corrected_tests(
     """
     W, H, gamma = _saturated_matrices(groups, robust=robust)
     p = len(structures[0].observed)
-    base = np.eye(len(H) // len(groups))[:, baseline_places(p, x)]
+    base = np.eye(len(H) // len(groups))[:, baseline_places(p, x, groups[0].auxiliary)]
     return Corrected(
         chisq=sum(complete_chisq(g, at.cov, at.mean) for g, at in zip(groups, moments, strict=True)),
         scale=_expectation(W, H, gamma, _all_derivatives(structures, moments, stacks, tangent)) / df

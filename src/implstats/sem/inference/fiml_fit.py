@@ -49,6 +49,8 @@ class Deviances:
 
 def baseline_moments(incomplete: Incomplete, x: list[int]) -> tuple[Array, Array]:
     """Return Sigma and mu of the baseline: uncorrelated but for the variables ``x``, which are complete."""
+    if incomplete.baseline is not None:
+        return incomplete.baseline
     variance, mean = available_moments(incomplete.patterns)
     cov = np.diag(variance)
     cov[np.ix_(x, x)] = incomplete.saturated.cov[np.ix_(x, x)]
@@ -85,10 +87,10 @@ def _trace(H: Array, J: Array) -> float:
     return float(np.trace(np.linalg.solve(H, J)))
 
 
-def baseline_places(p: int, x: list[int]) -> NDArray[np.intp]:
-    """Free distinct moments of the baseline: variances, covariances among ``x``, means."""
+def baseline_places(p: int, x: list[int], auxiliary: Sequence[int] = ()) -> NDArray[np.intp]:
+    """Free moments of the baseline: variances, covariances among ``x`` and of auxiliary variables, means."""
     i, j, _ = pair_index(p)
-    free = (i == j) | (np.isin(i, x) & np.isin(j, x))
+    free = (i == j) | (np.isin(i, x) & np.isin(j, x)) | np.isin(i, auxiliary) | np.isin(j, auxiliary)
     return np.concatenate([np.nonzero(free)[0], len(i) + np.arange(p)])
 
 
@@ -159,6 +161,6 @@ def _baseline_scale(groups: Sequence[Incomplete], of_saturated: float, x: list[i
     for incomplete in groups:
         cov, mean = baseline_moments(incomplete, x)
         H, J = _bread_and_meat(incomplete.patterns, _proper_state(incomplete.patterns, cov, mean), mean)
-        free = np.ix_(*(baseline_places(len(mean), x),) * 2)
+        free = np.ix_(*(baseline_places(len(mean), x, incomplete.auxiliary),) * 2)
         of_baseline += _trace(H[free], J[free])
     return (of_saturated - of_baseline) / df
