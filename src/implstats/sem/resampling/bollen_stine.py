@@ -94,6 +94,11 @@ def bollen_stine(result: SemResult, *, draws: int = 1000, seed: int) -> BollenSt
             "holds. Use "
             "missing 'listwise', or estimator 'MLR' with missing 'fiml'."
         )
+    if estimated.options.cluster is not None:
+        raise NotSupportedError(
+            "The Bollen-Stine test takes persons as independent, but this fit has clusters. Use its scaled "
+            "chi-square."
+        )
     if not estimated.df:
         raise ModelError(
             "The model has no degrees of freedom, so it reproduces any data and cannot be tested."

@@ -68,6 +68,12 @@ def persons_of(estimated: Estimated, *, data: pd.DataFrame | None, cluster: str 
         s.centred + s.moments.mean if s.incomplete is None else s.incomplete.patterns.rows for s in groups
     )
     if cluster is None:
+        fitted = estimated.options.cluster
+        if fitted is not None:
+            raise UsageError(
+                f"The fit takes persons as clustered in '{fitted}', so clusters must be drawn. Give "
+                f"cluster='{fitted}' and the frame that was fitted as data."
+            )
         return Persons(values=own)
     if data is None:
         raise UsageError(
@@ -96,6 +102,8 @@ def _clustered(estimated: Estimated, own: Sequence[Array], data: pd.DataFrame, c
         predictors = [names.observed.index(name) for name in names.x]
         used = seen.all(axis=1) if of_group.incomplete is None else seen.any(axis=1)
         used &= seen[:, predictors].all(axis=1)
+        if estimated.options.cluster is not None:  # such a fit left persons without a cluster out
+            used &= codes[mine] >= 0
         values.append(every[mine][used])
         clusters.append(np.asarray(codes[mine][used], dtype=np.intp))
         if len(values[-1]) != len(fitted) or not np.allclose(np.nansum(values[-1], 0), np.nansum(fitted, 0)):
