@@ -217,3 +217,12 @@ def test_ordered_answers_have_an_estimator_of_their_own() -> None:
     scored = _scored(question)
     (task,) = sem_tasks(scored.study.questions[0], scored)
     assert (task.options["estimator"], task.options["ordered"]) == ("ML", [])
+
+
+def test_a_named_cluster_reaches_the_estimator_and_ends_the_caution() -> None:
+    question = {"name": "q", "type": "cfa", "scales": ["lead"], "wave": 2011, "cluster": "institution"}
+    scored = _scored(question | {"estimator": "MLR"})
+    (task,) = sem_tasks(scored.study.questions[0], scored)
+    assert task.options["cluster"] == "institution"
+    assert task.nested_in == ""
+    assert list(task.frame.columns) == ["l1", "l2", "l3", "institution"]

@@ -65,7 +65,7 @@ def nesting_check(nested_in: str) -> list[Check]:
             status="warn",
             message=f"Persons are nested in {nested_in}; this model takes them as independent, so its "
             "standard errors and chi-square are too optimistic when answers within a cluster are alike "
-            "(see the ICC).",
+            "(see the ICC). The question's 'cluster' makes them allow for it.",
         )
     ]
 

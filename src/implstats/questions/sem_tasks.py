@@ -59,6 +59,8 @@ def _cfa_task(question: Cfa, scored: Scored, names: Sequence[str]) -> SemTask:
     analysis = f"{question.name}:{names[0]}" if question.separate else question.name
     items = reversed_items(rows, keys)
     ordered = list(items.columns) if question.ordered else []
+    if question.cluster is not None:
+        items[question.cluster] = rows[question.cluster]
     return _task(question, scored, items, cfa_model(keys), "cfa", analysis, ordered)
 
 
@@ -74,11 +76,12 @@ def _task(
             "kind": kind,
             "estimator": question.estimator or ("WLSMV" if ordered else "ML"),
             "ordered": list(ordered),
+            "cluster": question.cluster,
             "missing": question.missing,
             "std_lv": question.std_lv,
             "ci_level": question.ci_level,
         },
-        nested_in=nesting(question, scored, _rows_of(question, scored)),
+        nested_in="" if question.cluster else nesting(question, scored, _rows_of(question, scored)),
     )
 
 

@@ -125,6 +125,11 @@ class SemQuestion(Question):
     std_lv: bool = False
     ci_level: float = Field(0.95, gt=0, lt=1)
     wave: WaveValue | None = Field(None, description="Only this wave; needed when the table has waves.")
+    cluster: Name | None = Field(
+        None,
+        description="Cluster level whose answers are alike: cluster-robust standard errors and tests "
+        "(with ML and MLR).",
+    )
 
 
 class Cfa(SemQuestion):

@@ -278,6 +278,9 @@ def _growth_problems(place: str, question: Growth, table: Table) -> list[str]:
 
 
 def _sem_problems(place: str, question: SemQuestion, table: Table) -> list[str]:
+    levels = [cluster.name for cluster in table.clusters]
+    if question.cluster is not None and question.cluster not in levels:
+        return [_unknown(f"{place}.cluster", "cluster level", question.cluster, levels)]
     if question.wave is not None:
         return _unknown_waves(f"{place}.wave", [question.wave], table)
     if table.waves is not None and len(table.waves.values) > 1:

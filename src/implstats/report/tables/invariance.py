@@ -9,6 +9,7 @@ from implstats.results.rows import Row
 
 STEPS = {
     "configural": "Same pattern (configural)",
+    "thresholds": "Equal thresholds",
     "metric": "Equal loadings (metric)",
     "scalar": "Equal intercepts (scalar)",
     "strict": "Equal residual variances (strict)",
