@@ -1,0 +1,34 @@
+"""Ratios are the exponentiated coefficients, without intercept and thresholds."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from implstats import mixed
+from implstats.errors import NotSupportedError
+from implstats.mixed.inference.generalised_ratios import ratios
+
+
+def _data() -> pd.DataFrame:
+    rng = np.random.default_rng(3)
+    g, x = np.repeat(np.arange(20), 12), rng.normal(size=240)
+    latent = 0.7 * x + rng.normal(size=20)[g] + rng.logistic(size=240)
+    order = pd.Categorical.from_codes(np.digitize(latent, [-1, 1]), ["a", "b", "c"], ordered=True)
+    return pd.DataFrame({"g": g, "x": x, "y": (latent > 0).astype(int), "o": order, "latent": latent})
+
+
+@pytest.mark.parametrize(("family", "y"), [("binomial", "y"), ("ordinal", "o")])
+def test_exponentiated(family, y):
+    fitted = mixed.fit(f"{y} ~ x + (1 | g)", _data(), family=family)
+    (found,) = ratios(fitted)
+    row = next(r for r in fitted.fixed if r.term == "x")
+    assert found.term == "x" and found.kind == "odds ratio" and found.p_value == row.p_value
+    assert np.log([found.ratio, found.conf_low, found.conf_high]) == pytest.approx(
+        [row.estimate, row.conf_low, row.conf_high], abs=1e-12
+    )
+    assert found.ratio > 1.0
+
+
+def test_no_ratios_of_a_gaussian_fit():
+    with pytest.raises(NotSupportedError, match="logit or log"):
+        ratios(mixed.fit("latent ~ x + (1 | g)", _data()))
