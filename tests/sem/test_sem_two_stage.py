@@ -109,7 +109,7 @@ def test_what_does_not_go_together_is_refused(hs, three_factors):
         sem.fit(three_factors, hs, missing="two.stage", meanstructure=False)
     result = sem.fit(three_factors, hs, missing="two.stage")
     for question in (sem.modification_indices, sem.residuals):
-        with pytest.raises(NotSupportedError, match="Use missing .fiml."):
+        with pytest.raises(NotSupportedError, match=r"Use missing .fiml."):
             question(result)
     with pytest.raises(NotSupportedError, match="monte_carlo"):
         sem.bootstrap(result, draws=10, seed=1)

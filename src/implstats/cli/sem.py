@@ -31,7 +31,12 @@ def _split(_: click.Context, __: click.Parameter, value: str) -> tuple[str, ...]
 @click.option(
     "--estimator", default=None, help=f"One of {', '.join(ESTIMATORS)}; ML, or WLSMV with ordered items."
 )
-@click.option("--missing", default="listwise", help="listwise, fiml, pairwise, two.stage or robust.two.stage.", show_default=True)
+@click.option(
+    "--missing",
+    default="listwise",
+    help="listwise, fiml, pairwise, two.stage or robust.two.stage.",
+    show_default=True,
+)
 @click.option("--group", default=None, help="Column that tells groups apart.")
 @click.option(
     "--group-equal", default="", callback=_split, help="Equal across groups: loadings,intercepts,..."
