@@ -6,7 +6,7 @@ import pytest
 
 from implstats import mixed
 from implstats.errors import NotSupportedError
-from implstats.mixed.inference.generalised_ratios import ratios
+from implstats.mixed import ratios
 
 
 def _data() -> pd.DataFrame:
@@ -22,7 +22,7 @@ def test_exponentiated(family, y):
     fitted = mixed.fit(f"{y} ~ x + (1 | g)", _data(), family=family)
     (found,) = ratios(fitted)
     row = next(r for r in fitted.fixed if r.term == "x")
-    assert found.term == "x" and found.kind == "odds ratio" and found.p_value == row.p_value
+    assert (found.term, found.kind, found.p_value) == ("x", "odds ratio", row.p_value)
     assert np.log([found.ratio, found.conf_low, found.conf_high]) == pytest.approx(
         [row.estimate, row.conf_low, row.conf_high], abs=1e-12
     )

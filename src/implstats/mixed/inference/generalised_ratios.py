@@ -41,10 +41,10 @@ def ratios(result: MixedResult) -> tuple[Ratio, ...]:
     if result.generalised is None:
         raise ModelError("The fit failed, so there are no ratios.")
     skip = len(result.terms) - len(result.generalised.scaled.kept)
-    found = [row for row in result.fixed[skip:] if row.term != "(Intercept)"]
+    found = [row for row in result.fixed[skip:] if row.term != "(Intercept)" and row.estimate is not None]
     return tuple(
         Ratio(
-            term=row.term, kind=KINDS[result.link], ratio=float(np.exp(row.estimate)),
+            term=row.term, kind=KINDS[result.link], ratio=float(np.exp(row.estimate or 0.0)),
             conf_low=None if row.conf_low is None else float(np.exp(row.conf_low)),
             conf_high=None if row.conf_high is None else float(np.exp(row.conf_high)),
             p_value=row.p_value,
