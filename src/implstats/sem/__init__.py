@@ -33,6 +33,7 @@ from implstats.sem.resampling.bollen_stine import BollenStine, bollen_stine
 from implstats.sem.resampling.bootstrap import Bootstrap, BootstrapParameter, bootstrap
 from implstats.sem.resampling.monte_carlo import MonteCarlo, MonteCarloEffect, monte_carlo
 from implstats.sem.results import ModelMoments, OptimiserRecord, Parameter, SemResult
+from implstats.sem.two_level import TwoLevelResult, fit_two_level
 
 __all__ = [
     "BollenStine",
@@ -63,6 +64,7 @@ __all__ = [
     "SemResult",
     "StandardisedParameter",
     "StandardisedSolution",
+    "TwoLevelResult",
     "WaldTest",
     "bollen_stine",
     "bootstrap",
@@ -70,6 +72,7 @@ __all__ = [
     "explore",
     "factor_scores",
     "fit",
+    "fit_two_level",
     "invariance",
     "longitudinal_invariance",
     "longitudinal_model",

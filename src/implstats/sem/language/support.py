@@ -18,7 +18,8 @@ def refuse_unsupported(text: ModelText, *, ordered: bool = False) -> None:
     ``ordered`` tells whether some items are ordered, so that thresholds and scales exist.
     """
     problems = [
-        f"block '{heading}' is not done; write the model of one block without the heading"
+        f"block '{heading}' is not done by sem.fit; write the model of one block without the heading, or fit "
+        "'level: 1' and 'level: 2' with sem.fit_two_level"
         for heading in text.blocks
     ]
     problems += [

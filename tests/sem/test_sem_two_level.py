@@ -1,0 +1,112 @@
+"""Two-level models beside lavaan, against finite differences and brute force, and what is refused."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from implstats.errors import ModelError, NotSupportedError, UsageError
+from implstats.sem import two_level
+from implstats.sem.data.two_level import two_level_statistics
+from implstats.sem.estimators.two_level import evaluate_two_level
+from implstats.sem.two_level import fit_two_level
+
+# lavaan stops at a gradient of about 4e-6; its estimates are up to 6e-5 off.
+LAVAAN = 1e-4
+# lavaan's EM stops short of the boundary maximum of the saturated model.
+EM_LEFT = 0.2
+ONE = "level: 1\nfw =~ y1 + y2 + y3\nlevel: 2\nfb =~ y1 + y2 + y3"
+
+
+@pytest.fixture(scope="module")
+def teams() -> pd.DataFrame:
+    """600 persons in 80 clusters of 3 to 12, one factor at each level."""
+    rng = np.random.default_rng(4)
+    cluster = np.repeat(np.arange(80), np.resize([3, 6, 9, 12], 80))
+    between = rng.normal(size=(80, 1)) * [0.9, 0.8, 0.7] + 0.4 * rng.normal(size=(80, 3))
+    within = rng.normal(size=(600, 1)) * [1.0, 0.9, 0.8] + rng.normal(size=(600, 3))
+    return pd.DataFrame(between[cluster] + within + 3.0, columns=["y1", "y2", "y3"]).assign(team=cluster)
+
+
+@pytest.mark.parametrize("case", ["tsig3", "hostil5", "hostil5_configural"])
+def test_lavaan(case, load_data, load_reference):
+    expected = load_reference("two_level")[case]
+    result = fit_two_level(expected["model"], load_data("lq2002"), cluster="COMPID", kind="cfa")
+    ours = {(p.lhs, p.op, p.rhs, p.level): p for p in result.parameters}
+    compared = 0
+    for lhs, op, rhs, level, estimate, se in zip(
+        *(expected[k] for k in ("lhs", "op", "rhs", "level", "est", "se")), strict=True
+    ):
+        if (lhs, op, rhs, level) not in ours:
+            continue
+        mine = ours[lhs, op, rhs, level]
+        assert mine.estimate == pytest.approx(estimate, abs=LAVAAN)
+        assert (mine.std_error or 0.0) == pytest.approx(se, rel=LAVAAN, abs=1e-6)
+        compared += 1
+    assert compared >= len(ours) - 3
+    assert result.fit["logl"] == pytest.approx(expected["fit"]["logl"], abs=1e-5)
+    assert result.fit["bic"] == pytest.approx(expected["fit"]["bic"], abs=1e-5)
+    assert result.fit["df"] == expected["fit"]["df"]
+    # Higher than lavaan's saturated likelihood, whose EM has not arrived.
+    assert 0 <= result.fit["unrestricted.logl"] - expected["fit"]["unrestricted.logl"] < EM_LEFT
+    assert result.fit["cfi"] == pytest.approx(expected["fit"]["cfi"], abs=1e-4)
+
+
+def brute_force(sample_frame, within, between, mean):
+    """-2 log L from the whole covariance matrix of each cluster."""
+    total = 0.0
+    for _, rows in sample_frame.groupby("team"):
+        y = rows[["y1", "y2", "y3"]].to_numpy() - mean
+        n = len(y)
+        V = np.kron(np.eye(n), within) + np.kron(np.ones((n, n)), between)
+        total += (
+            np.linalg.slogdet(V)[1] + y.ravel() @ np.linalg.solve(V, y.ravel()) + y.size * np.log(2 * np.pi)
+        )
+    return total
+
+
+def test_likelihood_is_that_of_whole_clusters(teams):
+    result = fit_two_level(ONE, teams, cluster="team")
+    mean = [p.estimate for p in result.parameters if p.op == "~1" and p.lhs.startswith("y")]
+    expected = brute_force(teams, *result.implied, np.array(mean))
+    # The same number by another route.
+    assert -2 * result.fit["logl"] == pytest.approx(expected, rel=1e-10)
+
+
+def test_derivatives(teams):
+    tables = two_level._tables(ONE.replace("y2", "a*y2"), kind="cfa", std_lv=False, ci_level=0.95)
+    levels = two_level._levels(tables)
+    sample = two_level_statistics(teams[["y1", "y2", "y3"]].to_numpy(), teams["team"].to_numpy())
+    theta = two_level._start(tables, levels, sample) * 1.05
+    here = evaluate_two_level(levels, sample, theta, "observed")
+    step = 1e-5
+    for k in range(levels.q):
+        ahead, behind = theta.copy(), theta.copy()
+        ahead[k] += step
+        behind[k] -= step
+        up, down = (evaluate_two_level(levels, sample, t, "observed") for t in (ahead, behind))
+        # Central differences keep about nine digits.
+        assert here.gradient[k] == pytest.approx((up.value - down.value) / (2 * step), abs=1e-7)
+        slope = (up.gradient - down.gradient) / (4 * step)
+        assert here.information[k] == pytest.approx(slope, abs=1e-6)
+
+
+def test_labels_make_loadings_equal_across_levels(teams):
+    free = fit_two_level(ONE, teams, cluster="team")
+    equal = fit_two_level(ONE.replace("y2", "a*y2").replace("y3", "b*y3"), teams, cluster="team")
+    found = {(p.name, p.level): p.estimate for p in equal.parameters}
+    assert found["fw =~ y2", 1] == found["fb =~ y2", 2]
+    assert equal.fit["df"] == free.fit["df"] + 2
+    assert equal.fit["logl"] < free.fit["logl"]
+
+
+def test_what_cannot_be_is_refused(teams):
+    with pytest.raises(UsageError, match="one block"):
+        fit_two_level("f =~ y1 + y2 + y3", teams, cluster="team")
+    with pytest.raises(ModelError, match="fewer clusters than parameters"):
+        fit_two_level(ONE, teams[teams["team"] < 8], cluster="team")
+    with pytest.raises(NotSupportedError, match="one level only"):
+        fit_two_level("level: 1\nf =~ y1 + y2 + y3\nlevel: 2\ny1 ~~ y1", teams, cluster="team")
+    with pytest.raises(NotSupportedError, match="Observed predictors"):
+        fit_two_level("level: 1\ny1 ~ y2\nlevel: 2\ny1 ~ y2", teams, cluster="team")
