@@ -1,9 +1,11 @@
 """Sufficient statistics of persons in clusters for two-level models.
 
-    y_ij = mu + b_j + w_ij,   cov(w) = Sigma_w,   cov(b) = Sigma_b,   n_j persons in cluster j, J clusters, N persons
+    y_ij = mu + b_j + w_ij,   cov(w) = Sigma_w,   cov(b) = Sigma_b
 
--2 log L needs the pooled within matrix S_pw (divisor N - J) and, for each cluster size s, the mean m_s and the
-covariance C_s (divisor J_s) of the J_s cluster means: McDonald & Goldstein (1989), Muthen (1990).
+with n_j persons in cluster j, J clusters and N persons.
+
+-2 log L needs the pooled within matrix S_pw (divisor N - J) and, for each cluster size s, the mean m_s
+and the covariance C_s (divisor J_s) of the J_s cluster means: McDonald & Goldstein (1989), Muthen (1990).
 """
 
 from __future__ import annotations
@@ -65,6 +67,6 @@ def two_level_statistics(values: Array, cluster: NDArray[np.intp]) -> TwoLevelSa
     # Starts need a positive definite matrix: at least a fiftieth of the average within variance.
     roots = np.maximum(roots, 0.02 * float(np.trace(within)) / p)
     return TwoLevelSample(
-        n=n, n_clusters=n_clusters, within=within, sizes=sizes.astype(float), counts=np.bincount(kind).astype(float),
-        means=means, covs=covs, mean=mean, between=(vectors * roots) @ vectors.T,
+        n=n, n_clusters=n_clusters, within=within, sizes=sizes.astype(float),
+        counts=np.bincount(kind).astype(float), means=means, covs=covs, mean=mean, between=(vectors * roots) @ vectors.T,
     )  # fmt: skip
