@@ -1,10 +1,10 @@
 """Two-level structural equation models of complete continuous answers, by maximum likelihood.
 
-One model within clusters (``level: 1``) and one between them (``level: 2``), the same observed variables in both,
-with random intercepts. A label used at both levels makes the parameter equal there. Means belong to level 2.
-Chi-square compares with saturated matrices at both levels, the between one positive semidefinite (as a covariance
-matrix must be; lavaan, too, keeps it so); where the free maximum lies outside, that is said. lavaan reaches this
-boundary by EM steps and may stop a little before it. Standard errors: exact (observed) information.
+One model within clusters (``level: 1``) and one between them (``level: 2``), the same observed variables
+in both, with random intercepts. A label used at both levels makes the parameter equal there. Means belong to level 2.
+Chi-square compares with saturated matrices at both levels, the between one positive semidefinite (as a
+covariance matrix must be; lavaan, too, keeps it so); where the free maximum lies outside, that is said.
+lavaan reaches this boundary by EM steps and may stop a little before it. Standard errors: exact (observed) information.
 """
 
 from __future__ import annotations
@@ -117,8 +117,8 @@ def fit_two_level(
 
     References
     ----------
-    McDonald, R. P., & Goldstein, H. (1989). Br. J. Math. Stat. Psychol. 42. Muthen, B. (1994). Sociol. Methods
-    Res. 22.
+    McDonald, R. P., & Goldstein, H. (1989). Br. J. Math. Stat. Psychol. 42.
+    Muthen, B. (1994). Sociol. Methods Res. 22.
     """
     tables = _tables(model, kind=kind, std_lv=std_lv, ci_level=ci_level)
     levels = _levels(tables)
@@ -140,8 +140,8 @@ def fit_two_level(
     if boundary:
         checks.append(Check(
             name="between_boundary", status="info",
-            message="The free saturated matrix between clusters is not a covariance matrix; chi-square compares "
-                    "with the best positive semidefinite one. lavaan's stops near the same place.",
+            message="The free saturated matrix between clusters is not a covariance matrix; chi-square "
+                    "compares with the best positive semidefinite one. lavaan's stops near the same place.",
         ))  # fmt: skip
     return _result(tables, levels, sample, optimum, saturated, h1, checks, ci_level=ci_level)
 
@@ -386,7 +386,8 @@ def _result(
             rows.append(Parameter(
                 lhs=row.lhs, op=row.op, rhs=row.rhs, level=k + 1, label=row.label, free=bool(row.free),
                 estimate=w.estimate, std_error=w.std_error, statistic=w.statistic, p_value=w.p_value,
-                conf_low=w.conf_low, conf_high=w.conf_high, std_lv=finite_or_none(one), std_all=finite_or_none(two),
+                conf_low=w.conf_low, conf_high=w.conf_high, std_lv=finite_or_none(one),
+                std_all=finite_or_none(two),
             ))  # fmt: skip
         explained.append(
             {v: finite_or_none(r) for v, r in explained_variance(structure, theta, moments[k]).items()}
@@ -399,13 +400,15 @@ def _result(
     if negative:
         checks.append(Check(
             name="admissible", status="warn",
-            message=f"Negative variance of {named_list(negative)}: too little varies there. Fix it at zero with "
-                    "'0*', or simplify that level.",
+            message=f"Negative variance of {named_list(negative)}: too little varies there. Fix it at zero "
+                    "with '0*', or simplify that level.",
         ))  # fmt: skip
-    w, b = np.diag(saturated[0].cov), np.diag(saturated[1].cov)
+    inner, outer = np.diag(saturated[0].cov), np.diag(saturated[1].cov)
     return TwoLevelResult(
-        verdict=verdict_of(checks), n_obs=sample.n, n_clusters=sample.n_clusters, parameters=tuple(rows), fit=fit,
-        icc={v: finite_or_none(s) for v, s in zip(names, b / (w + b), strict=True)}, r2=tuple(explained),
+        verdict=verdict_of(checks), n_obs=sample.n, n_clusters=sample.n_clusters,
+        parameters=tuple(rows), fit=fit,
+        icc={v: finite_or_none(s) for v, s in zip(names, outer / (inner + outer), strict=True)},
+        r2=tuple(explained),
         covariance=covariance, implied=(moments[0].cov, moments[1].cov),
         saturated=(saturated[0].cov, saturated[1].cov), checks=tuple(checks),
     )  # fmt: skip
