@@ -1,10 +1,12 @@
 """Two-level structural equation models of complete continuous answers, by maximum likelihood.
 
 One model within clusters (``level: 1``) and one between them (``level: 2``), the same observed variables
-in both, with random intercepts. A label used at both levels makes the parameter equal there. Means belong to level 2.
+in both, with random intercepts. A label used at both levels makes the parameter equal there. Means belong to
+level 2.
 Chi-square compares with saturated matrices at both levels, the between one positive semidefinite (as a
 covariance matrix must be; lavaan, too, keeps it so); where the free maximum lies outside, that is said.
-lavaan reaches this boundary by EM steps and may stop a little before it. Standard errors: exact (observed) information.
+lavaan reaches this boundary by EM steps and may stop a little before it. Standard errors: exact
+(observed) information.
 """
 
 from __future__ import annotations
@@ -126,9 +128,9 @@ def fit_two_level(
     free_between = len(np.unique(levels.places[1]))
     if free_between > sample.n_clusters:
         raise ModelError(
-            f"{sample.n_clusters} clusters cannot bear {free_between} free parameters at level 2: there are fewer "
-            "clusters than parameters. Fit one level with cluster=, whose standard errors allow for the clusters, "
-            "or the within part by itself with the clusters as 0/1 predictors (fixed effects)."
+            f"{sample.n_clusters} clusters cannot bear {free_between} free parameters at level 2: there are "
+            "fewer clusters than parameters. Fit one level with cluster=, whose standard errors allow for "
+            "the clusters, or the within part by itself with the clusters as 0/1 predictors (fixed effects)."
         )
     names = tables[1].names.observed
     optimum = _optimum(levels, sample, _start(tables, levels, sample))
@@ -159,21 +161,22 @@ def _tables(model: str, *, kind: str, std_lv: bool, ci_level: float) -> tuple[Pa
     tables = []
     for block, means in zip(LEVELS, (False, True), strict=True):
         options = check_options(
-            kind=kind, estimator="ML", missing="listwise", group=None, group_equal=(), cluster=None, ordered=(),
-            parameterization="delta", orthogonal=False, std_lv=std_lv, meanstructure=means, ci_level=ci_level,
+            kind=kind, estimator="ML", missing="listwise", group=None, group_equal=(), cluster=None,
+            ordered=(), parameterization="delta", orthogonal=False, std_lv=std_lv, meanstructure=means, ci_level=ci_level,
         )  # fmt: skip
         terms = tuple(replace(t, block="") for t in text.terms if t.block == block)
         tables.append(build_table(ModelText(terms, (), ()), options))
     first, second = (set(t.names.observed) for t in tables)
     if first != second:
         raise NotSupportedError(
-            f"Variables of one level only are not done by this version: {named_list(sorted(first ^ second))}. Name "
-            "each observed variable at both levels (a saturated part will do), or use a mixed model."
+            f"Variables of one level only are not done by this version: {named_list(sorted(first ^ second))}. "
+            "Name each observed variable at both levels (a saturated part will do), or use a mixed model."
         )
     x = sorted({*tables[0].names.x, *tables[1].names.x})
     if x:
         raise NotSupportedError(
-            f"Observed predictors are not done in two-level models: {named_list(x)}. Use a mixed model of scores."
+            f"Observed predictors are not done in two-level models: {named_list(x)}. "
+            "Use a mixed model of scores."
         )
     return tables[0], tables[1]
 
@@ -220,8 +223,8 @@ def _sample(data: pd.DataFrame, table: ParameterTable, cluster: str) -> tuple[Tw
     p = values.shape[1]
     if n_clusters < 2 or used.sum() - n_clusters <= p:
         raise DataError(
-            f"{used.sum()} persons in {n_clusters} cluster(s) of '{cluster}': a two-level model needs at least two "
-            f"clusters and more than {p} persons beyond one a cluster."
+            f"{used.sum()} persons in {n_clusters} cluster(s) of '{cluster}': a two-level model needs at least "
+            f"two clusters and more than {p} persons beyond one a cluster."
         )
     sample = two_level_statistics(values[used], kept)
     lost = int((~used).sum())
@@ -320,7 +323,7 @@ def _saturated(names: tuple[str, ...], sample: TwoLevelSample) -> tuple[tuple[Mo
 
 
 def _is_boundary_maximum(moments: tuple[Moments, Moments], sample: TwoLevelSample) -> bool:
-    """Whether no admissible change of Sigma_b improves the likelihood: dF / dSigma_b is positive semidefinite."""
+    """Whether no admissible change of Sigma_b improves F: its slope there is positive semidefinite."""
     slope = between_slope(sample, moments[0].cov, moments[1].cov, moments[1].mean)
     sd = np.sqrt(np.diag(moments[0].cov))
     return bool(np.linalg.eigvalsh(slope * np.outer(sd, sd))[0] > -SLOPE_LEFT)

@@ -68,5 +68,6 @@ def two_level_statistics(values: Array, cluster: NDArray[np.intp]) -> TwoLevelSa
     roots = np.maximum(roots, 0.02 * float(np.trace(within)) / p)
     return TwoLevelSample(
         n=n, n_clusters=n_clusters, within=within, sizes=sizes.astype(float),
-        counts=np.bincount(kind).astype(float), means=means, covs=covs, mean=mean, between=(vectors * roots) @ vectors.T,
+        counts=np.bincount(kind).astype(float), means=means, covs=covs, mean=mean,
+        between=(vectors * roots) @ vectors.T,
     )  # fmt: skip

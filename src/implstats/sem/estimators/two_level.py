@@ -4,7 +4,8 @@
     V_s = Sigma_w + s Sigma_b,   T_s = s (C_s + d_s d_s'),   d_s = m_s - mu
 
 so that -2 log L = N (F + p log 2 pi). Every dSigma is a b' + b a' with the stacks of each level
-(A_w, B_w, A_b, B_b), hence dV_s has the stacks [A_w A_b], [B_w sB_b], and gradient and exact Hessian follow as for one level:
+(A_w, B_w, A_b, B_b), hence dV_s has the stacks [A_w A_b], [B_w sB_b], and gradient and
+exact Hessian follow as for one level:
 McDonald & Goldstein (1989). Entries of both levels stand one behind the other; ``spread`` sums those
 that share a parameter, also over levels.
 """
