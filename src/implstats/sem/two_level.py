@@ -162,15 +162,16 @@ def _tables(model: str, *, kind: str, std_lv: bool, ci_level: float) -> tuple[Pa
     for block, means in zip(LEVELS, (False, True), strict=True):
         options = check_options(
             kind=kind, estimator="ML", missing="listwise", group=None, group_equal=(), cluster=None,
-            ordered=(), parameterization="delta", orthogonal=False, std_lv=std_lv, meanstructure=means, ci_level=ci_level,
+            ordered=(), parameterization="delta", orthogonal=False, std_lv=std_lv, meanstructure=means,
+            ci_level=ci_level,
         )  # fmt: skip
         terms = tuple(replace(t, block="") for t in text.terms if t.block == block)
         tables.append(build_table(ModelText(terms, (), ()), options))
     first, second = (set(t.names.observed) for t in tables)
     if first != second:
         raise NotSupportedError(
-            f"Variables of one level only are not done by this version: {named_list(sorted(first ^ second))}. "
-            "Name each observed variable at both levels (a saturated part will do), or use a mixed model."
+            "Variables of one level only are not done by this version: "
+            f"{named_list(sorted(first ^ second))}. Name each observed variable at both levels (a saturated part will do), or use a mixed model."
         )
     x = sorted({*tables[0].names.x, *tables[1].names.x})
     if x:
@@ -223,8 +224,8 @@ def _sample(data: pd.DataFrame, table: ParameterTable, cluster: str) -> tuple[Tw
     p = values.shape[1]
     if n_clusters < 2 or used.sum() - n_clusters <= p:
         raise DataError(
-            f"{used.sum()} persons in {n_clusters} cluster(s) of '{cluster}': a two-level model needs at least "
-            f"two clusters and more than {p} persons beyond one a cluster."
+            f"{used.sum()} persons in {n_clusters} cluster(s) of '{cluster}': a two-level model needs "
+            f"at least two clusters and more than {p} persons beyond one a cluster."
         )
     sample = two_level_statistics(values[used], kept)
     lost = int((~used).sum())
