@@ -171,7 +171,8 @@ def _tables(model: str, *, kind: str, std_lv: bool, ci_level: float) -> tuple[Pa
     if first != second:
         raise NotSupportedError(
             "Variables of one level only are not done by this version: "
-            f"{named_list(sorted(first ^ second))}. Name each observed variable at both levels (a saturated part will do), or use a mixed model."
+            f"{named_list(sorted(first ^ second))}. "
+            "Name each observed variable at both levels (a saturated part will do), or use a mixed model."
         )
     x = sorted({*tables[0].names.x, *tables[1].names.x})
     if x:
