@@ -1,4 +1,4 @@
-"""Time of a two-level model (50 clusters x 20 persons, 6 items) here and in lavaan. Run: python clusters.py"""
+"""Time of a two-level model (50 clusters of 20 persons, 6 items) here and in lavaan: python clusters.py"""
 
 from __future__ import annotations
 
