@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from implstats.errors import DataError, ProblemsError, UsageError, did_you_mean
+from implstats.mixed.after.kept import Kept
 from implstats.mixed.design.coding import code_terms
 from implstats.mixed.design.expressions import (
     ARITHMETIC,
@@ -33,7 +34,6 @@ from implstats.mixed.design.expressions import (
     unquote,
 )
 from implstats.mixed.design.terms import Terms, read_terms
-from implstats.mixed.fitted import Fitted
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -48,7 +48,7 @@ class Basis:
 
     Attributes
     ----------
-    model : Fitted
+    model : Kept
     fixed : Terms
     derived : dict of str to ndarray
         Values given for calls such as ``between(x, g)`` instead of computing them, (n,).
@@ -56,13 +56,13 @@ class Basis:
         What had to be assumed about new rows.
     """
 
-    model: Fitted
+    model: Kept
     fixed: Terms
     derived: dict[str, np.ndarray] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
 
 
-def fixed_basis(model: Fitted) -> Basis:
+def fixed_basis(model: Kept) -> Basis:
     """Return the basis of a fitted model.
 
     Raises
@@ -151,7 +151,7 @@ def _names_needed(basis: Basis, tree: ast.AST) -> list[str]:
     return [n for child in children for n in _names_needed(basis, child)]
 
 
-def training_column(model: Fitted, factor: str) -> Column:
+def training_column(model: Kept, factor: str) -> Column:
     """Return a factor's values over the rows of the fit."""
     if factor in model.design.columns:
         return model.design.columns[factor]
@@ -319,7 +319,7 @@ def derived_values(basis: Basis, call: str) -> np.ndarray:
     return np.asarray(_number(basis, tree, model.frame, model.frame), dtype=float)[model.design.rows]
 
 
-def not_estimable(model: Fitted, X: np.ndarray, *, tolerance: float = 1e-8) -> np.ndarray:
+def not_estimable(model: Kept, X: np.ndarray, *, tolerance: float = 1e-8) -> np.ndarray:
     """Return which rows of X, (k, p_all), ask for more than the columns kept can tell, (k,) booleans.
 
     A dropped column is a combination T of those kept; a row is estimable if it obeys the same combination.
@@ -327,6 +327,8 @@ def not_estimable(model: Fitted, X: np.ndarray, *, tolerance: float = 1e-8) -> n
     dropped, kept = list(model.scaled.dropped), list(model.scaled.kept)
     if not dropped:
         return np.zeros(len(X), dtype=bool)
+    if model.design.intercept and 0 not in kept:
+        kept = [0, *kept]  # the thresholds of an ordinal model stand for the intercept
     full = model.design.X
     size = np.maximum(np.sqrt(np.mean(full**2, axis=0)), np.finfo(float).tiny)
     T = np.linalg.lstsq(full[:, kept] / size[kept], full[:, dropped] / size[dropped], rcond=None)[0]
@@ -334,7 +336,7 @@ def not_estimable(model: Fitted, X: np.ndarray, *, tolerance: float = 1e-8) -> n
     return np.abs(gap).max(axis=1) > tolerance * np.maximum(np.abs(X / size).max(axis=1), 1.0)
 
 
-def columns_kept(model: Fitted, X: np.ndarray) -> np.ndarray:
+def columns_kept(model: Kept, X: np.ndarray) -> np.ndarray:
     """Return the columns of X that have a coefficient, (k, p); rows that are not estimable are NaN."""
     kept = X[:, list(model.scaled.kept)].copy()
     kept[not_estimable(model, np.nan_to_num(X))] = np.nan
