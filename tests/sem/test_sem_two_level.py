@@ -7,10 +7,10 @@ import pandas as pd
 import pytest
 
 from implstats.errors import ModelError, NotSupportedError, UsageError
-from implstats.sem import two_level
 from implstats.sem.data.two_level import two_level_statistics
 from implstats.sem.estimators.two_level import evaluate_two_level
-from implstats.sem.two_level import fit_two_level
+from implstats.sem.model.two_level import number_parameters, two_level_tables
+from implstats.sem.two_level import fit_two_level, two_level_start
 
 # lavaan stops at a gradient of about 4e-6; its estimates are up to 6e-5 off.
 LAVAAN = 1e-4
@@ -75,10 +75,10 @@ def test_likelihood_is_that_of_whole_clusters(teams):
 
 
 def test_derivatives(teams):
-    tables = two_level._tables(ONE.replace("y2", "a*y2"), kind="cfa", std_lv=False, ci_level=0.95)
-    levels = two_level._levels(tables)
+    tables = two_level_tables(ONE.replace("y2", "a*y2"), kind="cfa", std_lv=False, ci_level=0.95)
+    levels = number_parameters(tables)
     sample = two_level_statistics(teams[["y1", "y2", "y3"]].to_numpy(), teams["team"].to_numpy())
-    theta = two_level._start(tables, levels, sample) * 1.05
+    theta = two_level_start(tables, levels, sample) * 1.05
     here = evaluate_two_level(levels, sample, theta, "observed")
     step = 1e-5
     for k in range(levels.q):

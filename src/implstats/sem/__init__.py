@@ -33,7 +33,8 @@ from implstats.sem.resampling.bollen_stine import BollenStine, bollen_stine
 from implstats.sem.resampling.bootstrap import Bootstrap, BootstrapParameter, bootstrap
 from implstats.sem.resampling.monte_carlo import MonteCarlo, MonteCarloEffect, monte_carlo
 from implstats.sem.results import ModelMoments, OptimiserRecord, Parameter, SemResult
-from implstats.sem.two_level import TwoLevelResult, fit_two_level
+from implstats.sem.two_level import fit_two_level
+from implstats.sem.two_level_record import TwoLevelResult
 
 __all__ = [
     "BollenStine",

@@ -11,85 +11,37 @@ lavaan reaches this boundary by EM steps and may stop a little before it. Standa
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from implstats.errors import DataError, ModelError, NotSupportedError, UsageError
-from implstats.results import Check, Verdict, finite_or_none, verdict_of
+from implstats.errors import DataError, ModelError, UsageError
+from implstats.results import Check, finite_or_none, verdict_of
 from implstats.sem.data.clusters import read_clusters
 from implstats.sem.data.sample import named_list, read_columns, take_sample
 from implstats.sem.data.two_level import TwoLevelSample, two_level_statistics
-from implstats.sem.estimators.ml import Curvature, Evaluation, SampleMoments
-from implstats.sem.estimators.optimise import Optimum, minimise
-from implstats.sem.estimators.two_level import Levels, between_slope, evaluate_two_level
-from implstats.sem.fit_indices.chi_square import upper_tail
-from implstats.sem.fit_indices.incremental import incremental
-from implstats.sem.fit_indices.record import Index
-from implstats.sem.fit_indices.rmsea import rmsea
+from implstats.sem.estimators.ml import SampleMoments
+from implstats.sem.estimators.optimise import Optimum
+from implstats.sem.estimators.two_level_saturated import (
+    diagonal_two_level,
+    saturated_two_level,
+    two_level_optimum,
+)
+from implstats.sem.fit_indices.two_level import srmr_of, two_level_indices
 from implstats.sem.inference.wald import wald
-from implstats.sem.language.syntax import ModelText, parse_model
-from implstats.sem.language.table import ParameterTable, build_table
-from implstats.sem.model.matrices import Structure, build_structure
-from implstats.sem.model.moments import Moments, implied_moments
+from implstats.sem.language.table import ParameterTable
+from implstats.sem.model.moments import Moments
 from implstats.sem.model.standardise import explained_variance, row_values, standardised
 from implstats.sem.model.starts import start_values
-from implstats.sem.options import check_options
+from implstats.sem.model.two_level import Levels, level_moments, number_parameters, two_level_tables
 from implstats.sem.results import Parameter
+from implstats.sem.two_level_record import TwoLevelResult
 
 if TYPE_CHECKING:
     import pandas as pd
 
 Array = NDArray[np.float64]
-LEVELS = ("level: 1", "level: 2")
-# Correlation-scale eigenvalue below which a between matrix counts as indefinite rather than as rounding.
-INDEFINITE = -1e-8
-# A slope below this, per person and in units of the within variance, is the rounding of a flat direction.
-SLOPE_LEFT = 1e-7
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TwoLevelResult:
-    """A two-level fit.
-
-    Attributes
-    ----------
-    verdict : {"good", "caution", "failed"}
-    n_obs, n_clusters : int
-    parameters : tuple of Parameter
-        With ``level`` 1 or 2; standardised within each level.
-    fit : dict
-        lavaan's names, with ``srmr_within`` and ``srmr_between``.
-    icc : dict
-        Share of each item's variance that lies between clusters, from the saturated matrices.
-    r2 : tuple of dict
-        Explained variance within and between.
-    covariance : ndarray, shape (q, q)
-    implied, saturated : tuple of ndarray
-        Within and between covariance matrices of model and saturated model.
-    checks : tuple of Check
-    """
-
-    verdict: Verdict
-    n_obs: int
-    n_clusters: int
-    parameters: tuple[Parameter, ...]
-    fit: Index
-    icc: dict[str, float | None]
-    r2: tuple[dict[str, float | None], ...]
-    covariance: Array
-    implied: tuple[Array, Array]
-    saturated: tuple[Array, Array]
-    checks: tuple[Check, ...]
-
-    @property
-    def frame(self) -> pd.DataFrame:
-        """The parameters, one a row."""
-        import pandas as pd
-
-        return pd.DataFrame([p.to_dict() for p in self.parameters])
 
 
 def fit_two_level(
@@ -111,20 +63,34 @@ def fit_two_level(
         One row a person; rows with a missing answer or cluster are left out.
     cluster : str
         Column that tells clusters apart.
+    kind, std_lv, ci_level
+        As in :func:`implstats.sem.fit`.
 
     Raises
     ------
     UsageError, DataError, ModelError, NotSupportedError
         The text, the data, too few clusters for the between part, or what this version does not fit.
 
+    Examples
+    --------
+    >>> import numpy as np, pandas as pd
+    >>> draw = np.random.default_rng(1)
+    >>> team = np.repeat(np.arange(60), 5)
+    >>> level = draw.normal(size=60)[team]
+    >>> frame = pd.DataFrame({c: level + draw.normal(size=300) for c in ("x", "y")}).assign(team=team)
+    >>> blocks = "level: 1\\nx ~~ y\\nlevel: 2\\nx ~~ y"
+    >>> found = fit_two_level(blocks, frame, cluster="team")
+    >>> found.n_clusters, found.fit["df"], [0.3 < icc < 0.7 for icc in found.icc.values()]
+    (60, 0, [True, True])
+
     References
     ----------
     McDonald, R. P., & Goldstein, H. (1989). Br. J. Math. Stat. Psychol. 42.
     Muthen, B. (1994). Sociol. Methods Res. 22.
     """
-    tables = _tables(model, kind=kind, std_lv=std_lv, ci_level=ci_level)
-    levels = _levels(tables)
-    sample, checks = _sample(data, tables[1], cluster)
+    tables = two_level_tables(model, kind=kind, std_lv=std_lv, ci_level=ci_level)
+    levels = number_parameters(tables)
+    sample, checks = take_two_level(data, tables[1], cluster)
     free_between = len(np.unique(levels.places[1]))
     if free_between > sample.n_clusters:
         raise ModelError(
@@ -133,12 +99,12 @@ def fit_two_level(
             "the clusters, or the within part by itself with the clusters as 0/1 predictors (fixed effects)."
         )
     names = tables[1].names.observed
-    optimum = _optimum(levels, sample, _start(tables, levels, sample))
+    optimum = two_level_optimum(levels, sample, two_level_start(tables, levels, sample))
     if optimum is None:
         raise ModelError(
             "The two-level model reached no proper optimum; simplify level 2 or give start() values."
         )
-    saturated, h1, boundary = _saturated(names, sample)
+    saturated, h1, boundary = saturated_two_level(names, sample)
     if boundary:
         checks.append(Check(
             name="between_boundary", status="info",
@@ -148,72 +114,10 @@ def fit_two_level(
     return _result(tables, levels, sample, optimum, saturated, h1, checks, ci_level=ci_level)
 
 
-def _tables(model: str, *, kind: str, std_lv: bool, ci_level: float) -> tuple[ParameterTable, ParameterTable]:
-    text = parse_model(model)
-    if sorted(text.blocks) != list(LEVELS) or any(t.block not in LEVELS for t in text.terms):
-        raise UsageError(
-            "A two-level model has one block 'level: 1' and one 'level: 2', and no line before them."
-        )
-    if text.expressions:
-        raise NotSupportedError(
-            "Definitions and constraints are not done in two-level models; use shared labels."
-        )
-    tables = []
-    for block, means in zip(LEVELS, (False, True), strict=True):
-        options = check_options(
-            kind=kind, estimator="ML", missing="listwise", group=None, group_equal=(), cluster=None,
-            ordered=(), parameterization="delta", orthogonal=False, std_lv=std_lv, meanstructure=means,
-            ci_level=ci_level,
-        )  # fmt: skip
-        terms = tuple(replace(t, block="") for t in text.terms if t.block == block)
-        tables.append(build_table(ModelText(terms, (), ()), options))
-    first, second = (set(t.names.observed) for t in tables)
-    if first != second:
-        raise NotSupportedError(
-            "Variables of one level only are not done by this version: "
-            f"{named_list(sorted(first ^ second))}. "
-            "Name each observed variable at both levels (a saturated part will do), or use a mixed model."
-        )
-    x = sorted({*tables[0].names.x, *tables[1].names.x})
-    if x:
-        raise NotSupportedError(
-            f"Observed predictors are not done in two-level models: {named_list(x)}. "
-            "Use a mixed model of scores."
-        )
-    return tables[0], tables[1]
-
-
-def _levels(tables: tuple[ParameterTable, ParameterTable]) -> Levels:
-    """Number the free parameters of both levels; one label is one parameter."""
-    labels: dict[str, int] = {}
-    places, q = [], 0
-    for table in tables:
-        mine = np.zeros(table.n_free, dtype=np.intp)
-        done: set[int] = set()
-        for row in table.rows:
-            if not row.free or row.free in done:
-                continue
-            done.add(row.free)
-            if row.label and row.label in labels:
-                mine[row.free - 1] = labels[row.label]
-                continue
-            mine[row.free - 1] = q
-            if row.label:
-                labels[row.label] = q
-            q += 1
-        places.append(mine)
-    within, between = _same_order(tables)
-    return Levels(within=within, between=between, places=(places[0], places[1]), q=q)
-
-
-def _same_order(tables: tuple[ParameterTable, ParameterTable]) -> tuple[Structure, Structure]:
-    first, second = tables[0].names.observed, tables[1].names.observed
-    if first != second:
-        raise NotSupportedError("Name the observed variables in the same order at both levels.")
-    return build_structure(tables[0]), build_structure(tables[1])
-
-
-def _sample(data: pd.DataFrame, table: ParameterTable, cluster: str) -> tuple[TwoLevelSample, list[Check]]:
+def take_two_level(
+    data: pd.DataFrame, table: ParameterTable, cluster: str
+) -> tuple[TwoLevelSample, list[Check]]:
+    """Return the statistics of the complete persons with a cluster, and what is to be said of them."""
     if not hasattr(data, "columns"):
         raise UsageError(f"The data should be a pandas DataFrame; this is a {type(data).__name__}.")
     values = read_columns(data, table.names.observed, table.names.latent)
@@ -241,7 +145,10 @@ def _sample(data: pd.DataFrame, table: ParameterTable, cluster: str) -> tuple[Tw
     return sample, checks
 
 
-def _start(tables: tuple[ParameterTable, ParameterTable], levels: Levels, sample: TwoLevelSample) -> Array:
+def two_level_start(
+    tables: tuple[ParameterTable, ParameterTable], levels: Levels, sample: TwoLevelSample
+) -> Array:
+    """Return start values of the common parameters, shape (q,), from moment estimates of each level."""
     theta = np.zeros(levels.q)
     parts = ((tables[1], levels.between, sample.between, 1), (tables[0], levels.within, sample.within, 0))
     for table, structure, cov, k in parts:
@@ -257,108 +164,6 @@ def _start(tables: tuple[ParameterTable, ParameterTable], levels: Levels, sample
     return theta
 
 
-def _optimum(levels: Levels, sample: TwoLevelSample, theta: Array, *, steps: int = 200) -> Optimum | None:
-    def criterion(at: Array, curvature: Curvature) -> Evaluation:
-        return evaluate_two_level(levels, sample, at, curvature)
-
-    found = minimise(criterion, theta, max_iterations=steps)
-    # A decrement this small moves chi-square by less than 1e-6 of a unit at any usual sample size.
-    return found if found.decrement * sample.n < 1e-6 else None
-
-
-def _matrices_model(names: tuple[str, ...], *, between: str, rank: int = 0) -> Levels:
-    """Saturated or diagonal matrices at both levels as a model; "factor" has Sigma_b = L L', L (p, rank)."""
-    free = [f"{a} ~~ {b}" for i, a in enumerate(names) for b in names[: i + 1]]
-    level1 = free if between != "diagonal" else [f"{a} ~~ {a}" for a in names]
-    level2 = level1
-    if between == "factor":
-        level2 = [f"L{j} =~ " + " + ".join(f"NA*{n}" for n in names[j:]) for j in range(rank)]
-        level2 += [f"L{j} ~~ 1*L{j}" for j in range(rank)] + [f"{n} ~~ 0*{n}" for n in names]
-    level2 = [*level2, *(f"{n} ~ 1" for n in names)]
-    text = "level: 1\n" + "\n".join(level1) + "\nlevel: 2\n" + "\n".join(level2)
-    return _levels(_tables(text, kind="lavaan", std_lv=False, ci_level=0.95))
-
-
-def _matrices_start(levels: Levels, sample: TwoLevelSample, *, rank: int = 0) -> Array:
-    theta = np.zeros(levels.q)
-    roots, vectors = np.linalg.eigh(sample.between)
-    leading = (vectors * np.sqrt(roots))[:, ::-1][:, :rank]
-    # Rotated so that the factor is lower trapezoidal, as its rotation is not identified.
-    factor = leading @ np.linalg.qr(leading[:rank].T)[0] if rank else leading
-    for k, (structure, cov) in enumerate(((levels.within, sample.within), (levels.between, sample.between))):
-        for matrix, source in (("theta", cov), ("psi", cov), ("loading", factor)):
-            cells = structure.cells[matrix]
-            theta[levels.places[k][cells.free]] = source[cells.row, cells.col]
-    for matrix in ("nu", "alpha"):
-        cells = levels.between.cells[matrix]
-        theta[levels.places[1][cells.free]] = sample.mean[cells.row]
-    return theta
-
-
-def _moments(levels: Levels, theta: Array) -> tuple[Moments, Moments]:
-    return (
-        implied_moments(levels.within, theta[levels.places[0]]),
-        implied_moments(levels.between, theta[levels.places[1]]),
-    )
-
-
-def _saturated(names: tuple[str, ...], sample: TwoLevelSample) -> tuple[tuple[Moments, Moments], float, bool]:
-    """Return the saturated moments, F there, and whether Sigma_b lies on the boundary."""
-    levels = _matrices_model(names, between="free")
-    likely = len(names) - 1
-    found = _optimum(levels, sample, _matrices_start(levels, sample), steps=60)
-    if found is not None:
-        moments = _moments(levels, found.theta)
-        likely = min(max(int((np.linalg.eigvalsh(moments[1].cov) > 0).sum()), 1), likely)
-        sd = np.sqrt(np.maximum(np.diag(moments[1].cov), 1e-300))
-        if (
-            np.diag(moments[1].cov).min() > 0
-            and np.linalg.eigvalsh(moments[1].cov / np.outer(sd, sd))[0] > INDEFINITE
-        ):
-            return moments, found.evaluation.value, False
-    for rank in sorted(range(1, len(names)), key=lambda r: (abs(r - likely), -r)):
-        levels = _matrices_model(names, between="factor", rank=rank)
-        found = _optimum(levels, sample, _matrices_start(levels, sample, rank=rank), steps=60)
-        if found is not None and _is_boundary_maximum(moments := _moments(levels, found.theta), sample):
-            return moments, found.evaluation.value, True
-    raise ModelError("The saturated two-level model reached no optimum; use cluster= with one level.")
-
-
-def _is_boundary_maximum(moments: tuple[Moments, Moments], sample: TwoLevelSample) -> bool:
-    """Whether no admissible change of Sigma_b improves F: its slope there is positive semidefinite."""
-    slope = between_slope(sample, moments[0].cov, moments[1].cov, moments[1].mean)
-    sd = np.sqrt(np.diag(moments[0].cov))
-    return bool(np.linalg.eigvalsh(slope * np.outer(sd, sd))[0] > -SLOPE_LEFT)
-
-
-def _srmr(saturated: Array, implied: Array) -> float | None:
-    """Root mean square difference of correlations; None where a variance is not positive."""
-    if min(np.diag(saturated).min(), np.diag(implied).min()) <= 0:
-        return None
-    sd, own = np.sqrt(np.diag(saturated)), np.sqrt(np.diag(implied))
-    gap = saturated / np.outer(sd, sd) - implied / np.outer(own, own)
-    i, j = np.tril_indices(len(sd))
-    return float(np.sqrt((gap[i, j] ** 2).mean()))
-
-
-def _indices(sample: TwoLevelSample, value: float, h1: float, names: tuple[str, ...], q: int) -> Index:
-    base = _matrices_model(names, between="diagonal")
-    lowest = _optimum(base, sample, _matrices_start(base, sample))
-    n, p = sample.n, len(names)
-    df = p * (p + 1) + p - q
-    chisq = n * (value - h1) if df else 0.0
-    out: Index = {"npar": q, "chisq": chisq, "df": df, "pvalue": upper_tail(chisq, df), "ntotal": n}
-    if lowest is not None:
-        chisq0, df0 = n * (lowest.evaluation.value - h1), p * (p - 1)
-        out |= {"baseline.chisq": chisq0, "baseline.df": df0, **incremental(chisq, df, chisq0, df0)}
-    logl = -0.5 * n * (value + p * np.log(2 * np.pi))
-    out |= {
-        "logl": logl, "unrestricted.logl": logl + 0.5 * chisq, "aic": -2 * logl + 2 * q,
-        "bic": -2 * logl + q * np.log(n), **rmsea(chisq, df, n),
-    }  # fmt: skip
-    return out
-
-
 def _result(
     tables: tuple[ParameterTable, ParameterTable],
     levels: Levels,
@@ -371,17 +176,40 @@ def _result(
     ci_level: float,
 ) -> TwoLevelResult:
     names = tables[1].names.observed
-    moments = _moments(levels, optimum.theta)
+    moments = level_moments(levels, optimum.theta)
     if optimum.evaluation.information is None:
         raise AssertionError("an optimum has derivatives")
     covariance: Array = np.linalg.inv(optimum.evaluation.information) / sample.n
-    fit = _indices(sample, optimum.evaluation.value, h1, names, levels.q)
-    fit["srmr_within"] = _srmr(saturated[0].cov, moments[0].cov)
-    fit["srmr_between"] = _srmr(saturated[1].cov, moments[1].cov)
+    fit = two_level_indices(sample, optimum.evaluation.value, h1, diagonal_two_level(names, sample), levels.q)
+    fit["srmr_within"] = srmr_of(saturated[0].cov, moments[0].cov)
+    fit["srmr_between"] = srmr_of(saturated[1].cov, moments[1].cov)
+    rows, explained = _parameters(tables, levels, optimum.theta, moments, covariance, ci_level=ci_level)
+    checks = [*checks, *_negative(rows)]
+    inner, outer = np.diag(saturated[0].cov), np.diag(saturated[1].cov)
+    return TwoLevelResult(
+        verdict=verdict_of(checks), n_obs=sample.n, n_clusters=sample.n_clusters,
+        parameters=tuple(rows), fit=fit,
+        icc={v: finite_or_none(s) for v, s in zip(names, outer / (inner + outer), strict=True)},
+        r2=tuple(explained),
+        covariance=covariance, implied=(moments[0].cov, moments[1].cov),
+        saturated=(saturated[0].cov, saturated[1].cov), checks=tuple(checks),
+    )  # fmt: skip
+
+
+def _parameters(
+    tables: tuple[ParameterTable, ParameterTable],
+    levels: Levels,
+    whole: Array,
+    moments: tuple[Moments, Moments],
+    covariance: Array,
+    *,
+    ci_level: float,
+) -> tuple[list[Parameter], list[dict[str, float | None]]]:
+    """Return each row with its inference and, level by level, the explained variances."""
     rows: list[Parameter] = []
     explained = []
     for k, (table, structure) in enumerate(zip(tables, (levels.within, levels.between), strict=True)):
-        theta = optimum.theta[levels.places[k]]
+        theta = whole[levels.places[k]]
         values = row_values(table, (structure,), theta)
         lv = standardised(table, (structure,), theta, moments[k : k + 1], values, observed=False)
         every = standardised(table, (structure,), theta, moments[k : k + 1], values, observed=True)
@@ -397,23 +225,19 @@ def _result(
         explained.append(
             {v: finite_or_none(r) for v, r in explained_variance(structure, theta, moments[k]).items()}
         )
+    return rows, explained
+
+
+def _negative(rows: list[Parameter]) -> list[Check]:
     negative = [
         f"{r.lhs} (level {r.level})"
         for r in rows
         if r.op == "~~" and r.lhs == r.rhs and (r.estimate or 0) < 0
     ]
-    if negative:
-        checks.append(Check(
-            name="admissible", status="warn",
-            message=f"Negative variance of {named_list(negative)}: too little varies there. Fix it at zero "
-                    "with '0*', or simplify that level.",
-        ))  # fmt: skip
-    inner, outer = np.diag(saturated[0].cov), np.diag(saturated[1].cov)
-    return TwoLevelResult(
-        verdict=verdict_of(checks), n_obs=sample.n, n_clusters=sample.n_clusters,
-        parameters=tuple(rows), fit=fit,
-        icc={v: finite_or_none(s) for v, s in zip(names, outer / (inner + outer), strict=True)},
-        r2=tuple(explained),
-        covariance=covariance, implied=(moments[0].cov, moments[1].cov),
-        saturated=(saturated[0].cov, saturated[1].cov), checks=tuple(checks),
-    )  # fmt: skip
+    if not negative:
+        return []
+    return [Check(
+        name="admissible", status="warn",
+        message=f"Negative variance of {named_list(negative)}: too little varies there. Fix it at zero "
+                "with '0*', or simplify that level.",
+    )]  # fmt: skip

@@ -12,35 +12,15 @@ that share a parameter, also over levels.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 from numpy.typing import NDArray
 
 from implstats.sem.data.two_level import TwoLevelSample
 from implstats.sem.estimators.ml import Curvature, Evaluation, inverse_and_log_det
-from implstats.sem.model.matrices import Structure
 from implstats.sem.model.moments import derivative_stacks, implied_moments, second_derivatives
+from implstats.sem.model.two_level import Levels
 
 Array = NDArray[np.float64]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Levels:
-    """Both levels' matrices; ``places``: each level's free parameters in the common vector of length q."""
-
-    within: Structure
-    between: Structure
-    places: tuple[NDArray[np.intp], NDArray[np.intp]]
-    q: int
-
-    @property
-    def spread(self) -> Array:
-        """Entry by parameter, shape (k_w + k_b, q)."""
-        ids = np.concatenate([self.places[0][self.within.ids], self.places[1][self.between.ids]])
-        out = np.zeros((len(ids), self.q))
-        out[np.arange(len(ids)), ids] = 1.0
-        return out
 
 
 def _pair_information(A: Array, B: Array, W: Array, U: Array) -> Array:
