@@ -88,7 +88,7 @@ class Comparison:
 
 
 def compare(a: MixedResult, b: MixedResult) -> Comparison:
-    """Compare two Gaussian models of the same rows, in any order.
+    """Compare two models of the same rows, in any order; both Gaussian or of one other family and link.
 
     Parameters
     ----------
@@ -103,7 +103,7 @@ def compare(a: MixedResult, b: MixedResult) -> Comparison:
     DataError
         Different rows, outcomes or prior weights.
     ModelError, NotSupportedError
-        A failed fit, or a model that is not Gaussian.
+        A failed fit, or models of different families, links or quadrature.
 
     Examples
     --------
@@ -117,6 +117,10 @@ def compare(a: MixedResult, b: MixedResult) -> Comparison:
     >>> found.method, found.df, found.mixture, found.checks[0].status
     ('ML', 1, 'chi2(1)', 'info')
     """
+    if a.family != "gaussian" or b.family != "gaussian":
+        from implstats.mixed.inference.generalised_compare import compare_generalised
+
+        return compare_generalised(a, b)
     one, two = require_gaussian(a, "compare"), require_gaussian(b, "compare")
     _check_same_data(one, two)
     if _size(one) > _size(two):

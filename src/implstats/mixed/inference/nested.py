@@ -51,17 +51,22 @@ def nesting(smaller: Fitted, larger: Fitted) -> Nesting:
         same_offset or within_span(between, larger.scaled.Q)
     )
     same = inside and smaller.scaled.Q.shape[1] == larger.scaled.Q.shape[1]
-    zero = sum(len(level.names) for level in larger.design.levels)
-    nested = inside and _residual_inside(smaller.residual, larger.residual)
-    for part in smaller.design.levels:
+    random, zero = random_inside(smaller.design, larger.design)
+    nested = inside and random and _residual_inside(smaller.residual, larger.residual)
+    return Nesting(nested=nested, same_fixed=same, variances=zero)
+
+
+def random_inside(smaller: Design, larger: Design) -> tuple[bool, int]:
+    """Return whether the random part lies in the larger one's, and how many variances it lacks."""
+    nested, zero = True, sum(len(level.names) for level in larger.levels)
+    for part in smaller.levels:
         match = [
-            level for level in larger.design.levels
-            if np.array_equal(level.clusters.codes, part.clusters.codes)
-        ]  # fmt: skip
+            level for level in larger.levels if np.array_equal(level.clusters.codes, part.clusters.codes)
+        ]
         homes = [_home(part, block, match[0]) if match else None for block in part.blocks]
         nested = nested and None not in homes
         zero -= len(part.names)
-    return Nesting(nested=nested, same_fixed=same, variances=zero)
+    return nested, zero
 
 
 def _residual_inside(smaller: ResidualTerm | None, larger: ResidualTerm | None) -> bool:
