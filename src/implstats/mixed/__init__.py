@@ -19,6 +19,7 @@ from implstats.mixed.after.shares_by_level import R2ByLevel, r2_by_level
 from implstats.mixed.after.standardised import StandardisedCoefficients, standardised_coefficients
 from implstats.mixed.fit import fit
 from implstats.mixed.inference.contrasts import Contrast, Contrasts, FTest, FTests, contrast, f_tests
+from implstats.mixed.inference.generalised_contrasts import WaldContrasts, WaldTest
 from implstats.mixed.inference.generalised_ratios import Ratio, ratios
 from implstats.mixed.inference.icc_intervals import IccInterval, IccIntervals, icc_intervals
 from implstats.mixed.inference.likelihood_ratio import ComparedModel, Comparison, compare
@@ -71,6 +72,8 @@ __all__ = [
     "Ratio",
     "Refits",
     "StandardisedCoefficients",
+    "WaldContrasts",
+    "WaldTest",
     "WildBootstrap",
     "bootstrap",
     "bootstrap_compare",

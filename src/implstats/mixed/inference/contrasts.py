@@ -22,6 +22,8 @@ from implstats.results import Check
 if TYPE_CHECKING:
     import pandas as pd
 
+    from implstats.mixed.inference.generalised_contrasts import WaldContrasts
+
 TYPES = ("I", "II", "III")
 
 
@@ -177,7 +179,7 @@ def contrast(
     result: MixedResult, L: np.ndarray | Sequence[object] | Mapping[str, Mapping[str, float]], *,
     names: Sequence[str] | None = None, rhs: Sequence[float] | float | None = None, df: str = "auto",
     ci_level: float | None = None,
-) -> Contrasts:  # fmt: skip
+) -> Contrasts | WaldContrasts:  # fmt: skip
     """Test contrasts of the coefficients, each alone and all together.
 
     Parameters
@@ -197,6 +199,7 @@ def contrast(
     -------
     Contrasts
         Where rows are linear combinations of others, ``joint`` tests the others and its ``reason`` says so.
+        WaldContrasts of a generalised or ordinal fit: z tests, and ``joint`` is a chi-square.
 
     Raises
     ------
@@ -215,6 +218,10 @@ def contrast(
     >>> found.rows[0].name, round(found.rows[0].df, 6), found.joint.df_num
     ('c - b', 94.0, 1)
     """
+    if result.family != "gaussian":
+        from implstats.mixed.inference.generalised_contrasts import contrast_generalised
+
+        return contrast_generalised(result, L, names=names, rhs=rhs, df=df, ci_level=ci_level)
     tester = make_tester(result, df=df)
     matrix, labels = read_contrasts(L, names, result.terms)
     null = read_null(rhs, len(labels))
@@ -258,7 +265,7 @@ def _f_test(
             reason="all its columns are linear combinations of those before it", hypothesis=L,
         )  # fmt: skip
     kept = independent_rows(L, tester.covariance)
-    _check_consistent(L, rhs, kept)
+    check_consistent(L, rhs, kept)
     found = tester.joint(L, rhs, kept)
     reason = ""
     if len(kept) < len(L):
@@ -278,7 +285,8 @@ def _f_test(
     )  # fmt: skip
 
 
-def _check_consistent(L: np.ndarray, rhs: np.ndarray, kept: list[int]) -> None:
+def check_consistent(L: np.ndarray, rhs: np.ndarray, kept: list[int]) -> None:
+    """Refuse dependent rows of L whose rhs contradict each other."""
     if len(kept) == len(L):
         return
     weights = L @ np.linalg.pinv(L[kept])
