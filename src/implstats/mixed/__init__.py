@@ -20,7 +20,7 @@ from implstats.mixed.after.standardised import StandardisedCoefficients, standar
 from implstats.mixed.fit import fit
 from implstats.mixed.inference.contrasts import Contrast, Contrasts, FTest, FTests, contrast, f_tests
 from implstats.mixed.inference.generalised_contrasts import WaldContrasts, WaldTest
-from implstats.mixed.inference.generalised_ratios import Ratio, ratios
+from implstats.mixed.inference.generalised_ratios import Ratio, Ratios, ratios
 from implstats.mixed.inference.icc_intervals import IccInterval, IccIntervals, icc_intervals
 from implstats.mixed.inference.likelihood_ratio import ComparedModel, Comparison, compare
 from implstats.mixed.inference.profile import Profile, ProfileInterval, profile
@@ -70,6 +70,7 @@ __all__ = [
     "RandomTest",
     "RandomTests",
     "Ratio",
+    "Ratios",
     "Refits",
     "StandardisedCoefficients",
     "WaldContrasts",
