@@ -177,6 +177,11 @@ def difference(
             "Compare each pair with sem.compare, whose 'satorra.bentler.2001' allows for both stages, or use "
             "missing 'fiml'."
         )
+    if one.options.cluster is not None and method == "satorra.2000":
+        raise NotSupportedError(
+            "method 'satorra.2000' for persons in clusters is not done by this version of implstats. Use "
+            "'satorra.bentler.2001' or 'satorra.bentler.2010'."
+        )
     m = zero.df - one.df
     raw = float(restricted.fit["chisq"] or 0.0) - float(free.fit["chisq"] or 0.0)
     scale, shift = 1.0, None

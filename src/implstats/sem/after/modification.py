@@ -130,7 +130,7 @@ def modification_indices(
     UsageError
         Unknown kinds or information, a negative minimum.
     ModelError, NotSupportedError
-        The fit failed, or its estimator is not served.
+        The fit failed, its estimator is not served, or persons stand in clusters.
 
     Examples
     --------
@@ -145,7 +145,10 @@ def modification_indices(
     ('d', 'e')
     """
     _check_call(minimum, kinds, information)
-    estimated = normal_theory_fit(result, what="Modification indices")
+    estimated = normal_theory_fit(
+        result, what="Modification indices", clusters=False,
+        instead="They take persons as independent. Free the parameter and compare both fits (sem.compare).",
+    )  # fmt: skip
     wanted = set(kinds or KINDS)
     add = [row for row in candidate_rows(estimated.table) if row.op in wanted]
     model = extend(estimated, free=lambda row: row.exo or row.op in wanted, add=add)

@@ -17,6 +17,7 @@ def normal_theory_fit(
     least_squares: bool = False,
     two_stage: bool = False,
     clusters: bool = True,
+    instead: str = "Fit without cluster and read the values, not their standard errors.",
 ) -> Estimated:
     """Return what a fit of numbers, rather than ordered categories, keeps.
 
@@ -28,6 +29,8 @@ def normal_theory_fit(
         Whether the question holds for least squares too, because it needs no likelihood.
     two_stage, clusters : bool
         Whether it holds for two-stage estimation, and for persons in clusters.
+    instead : str
+        What to do where it does not hold for clusters.
 
     Raises
     ------
@@ -52,8 +55,7 @@ def normal_theory_fit(
         )
     if options is not None and options.cluster is not None and not clusters:
         raise NotSupportedError(
-            f"{what}: standard errors for persons in clusters cannot be served yet. Fit without cluster "
-            "and read the values, not their standard errors."
+            f"{what}: tests and standard errors for persons in clusters cannot be served yet. {instead}"
         )
     if result.fitted is None:
         raise ModelError(f"{what}: the fit failed, so there is nothing to follow up. {result.reason}".strip())

@@ -105,7 +105,7 @@ def score_tests(result: SemResult, *, information: Information = "expected") -> 
     ModelError
         The fit failed, or the model has no equality constraint.
     NotSupportedError
-        Inequality constraints, or an estimator that is not served.
+        Inequality constraints, an estimator that is not served, or persons in clusters.
 
     Examples
     --------
@@ -118,7 +118,10 @@ def score_tests(result: SemResult, *, information: Information = "expected") -> 
     """
     if information not in get_args(Information):
         raise UsageError(f"information '{information}' is not known. Choose expected or observed.")
-    estimated = normal_theory_fit(result, what="Score tests")
+    estimated = normal_theory_fit(
+        result, what="Score tests", clusters=False,
+        instead="They take persons as independent. Release the constraint and compare fits (sem.compare).",
+    )  # fmt: skip
     if any(not c.equality for c in estimated.table.constraints):
         raise NotSupportedError(
             "Score tests with inequality constraints are not served: their distribution is not chi-square. "
