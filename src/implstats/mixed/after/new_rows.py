@@ -9,9 +9,9 @@ import numpy as np
 
 from implstats.errors import DataError, ProblemsError, did_you_mean
 from implstats.mixed.after.basis import columns_kept, fixed_basis, fixed_matrix, random_matrices
+from implstats.mixed.after.kept import Kept
 from implstats.mixed.design.build import RandomPart
 from implstats.mixed.design.offset import offset_values
-from implstats.mixed.fitted import Fitted
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -44,7 +44,7 @@ class NewRows:
     notes: list[str]
 
 
-def rows_of_fit(model: Fitted) -> NewRows:
+def rows_of_fit(model: Kept) -> NewRows:
     """Return the rows of the fit itself."""
     design = model.design
     weights = np.ones(len(design.y)) if design.weights is None else design.weights
@@ -55,12 +55,12 @@ def rows_of_fit(model: Fitted) -> NewRows:
     )  # fmt: skip
 
 
-def new_rows(model: Fitted, new: pd.DataFrame, *, used: tuple[int, ...], effects: bool) -> NewRows:
+def new_rows(model: Kept, new: pd.DataFrame, *, used: tuple[int, ...], effects: bool) -> NewRows:
     """Return new rows.
 
     Parameters
     ----------
-    model : Fitted
+    model : Kept
     new : DataFrame
     used : tuple of int
         Levels whose clusters the new rows name; at the others every cluster counts as new.
@@ -94,7 +94,7 @@ def new_rows(model: Fitted, new: pd.DataFrame, *, used: tuple[int, ...], effects
     return NewRows(X=X, Z=Z, codes=codes, weights=np.ones(len(new)), offset=offset, notes=notes)
 
 
-def _codes(model: Fitted, new: pd.DataFrame, used: tuple[int, ...]) -> list[np.ndarray]:
+def _codes(model: Kept, new: pd.DataFrame, used: tuple[int, ...]) -> list[np.ndarray]:
     """Return the cluster number of each new row at each level, -1 where it was not in the fit."""
     known, levels = [str(c) for c in new.columns], model.design.levels
     wanted = dict.fromkeys(c for k in used for c in levels[k].clusters.columns)
@@ -114,7 +114,7 @@ def _codes(model: Fitted, new: pd.DataFrame, used: tuple[int, ...]) -> list[np.n
     return codes
 
 
-def _refuse_moved(model: Fitted, codes: list[np.ndarray], used: tuple[int, ...]) -> None:
+def _refuse_moved(model: Kept, codes: list[np.ndarray], used: tuple[int, ...]) -> None:
     levels = model.design.levels
     for lower in used:
         for upper in used[used.index(lower) + 1 :]:
@@ -131,12 +131,12 @@ def _refuse_moved(model: Fitted, codes: list[np.ndarray], used: tuple[int, ...])
                 )
 
 
-def _nested(model: Fitted, lower: int, upper: int, parent: np.ndarray) -> bool:
+def _nested(model: Kept, lower: int, upper: int, parent: np.ndarray) -> bool:
     levels = model.design.levels
     return bool(np.array_equal(parent[levels[lower].clusters.codes], levels[upper].clusters.codes))
 
 
-def _level_codes(model: Fitted, level: RandomPart, new: pd.DataFrame) -> np.ndarray:
+def _level_codes(model: Kept, level: RandomPart, new: pd.DataFrame) -> np.ndarray:
     import pandas as pd
 
     clusters, rows = level.clusters, model.design.rows

@@ -31,6 +31,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from implstats.errors import NotSupportedError, UsageError, did_you_mean
+from implstats.mixed.after.kept import Kept
 from implstats.mixed.after.linear import (
     check_level,
     coefficients,
@@ -41,7 +42,6 @@ from implstats.mixed.after.linear import (
 )
 from implstats.mixed.after.new_rows import NewRows, new_rows, rows_of_fit
 from implstats.mixed.after.prediction_error import Target, error_and_df
-from implstats.mixed.fitted import Fitted
 from implstats.mixed.results import MixedResult
 from implstats.results import Check
 
@@ -102,6 +102,7 @@ def predict(
     result: MixedResult, newdata: pd.DataFrame | None = None, *,
     random: Literal["conditional", "none"] | tuple[str, ...] = "conditional",
     interval: Interval | None = None, ci_level: float | None = None,
+    scale: Literal["link", "response"] = "link",
 ) -> Prediction:  # fmt: skip
     """Predict the outcome.
 
@@ -116,6 +117,8 @@ def predict(
         See the module.
     ci_level : float, optional
         The fit's own if left out.
+    scale : {"link", "response"}
+        Of generalised and ordinal fits, which return a `GeneralisedPrediction`; see `generalised_predict`.
 
     Raises
     ------
@@ -145,6 +148,12 @@ def predict(
     >>> found.new_clusters["ward"].tolist(), bool(found.std_error[1] > found.std_error[0])
     ([False, True], True)
     """
+    if result.family != "gaussian":
+        from implstats.mixed.after.generalised_predict import predict_generalised
+
+        return predict_generalised(result, newdata, random, interval=interval, ci_level=ci_level, scale=scale)
+    if scale != "link":
+        raise UsageError("A Gaussian model has one scale, the outcome's own; leave scale out.")
     model, level = fitted_model(result), check_level(ci_level, result)
     if interval is not None and interval not in INTERVALS:
         raise UsageError(f"interval is 'confidence', 'prediction' or None; got '{interval}'.")
@@ -153,7 +162,7 @@ def predict(
     if effects and interval is not None:
         plain_residuals(model, "An interval with random effects, or for a new row,")
     rows = rows_of_fit(model) if newdata is None else new_rows(model, newdata, used=used, effects=effects)
-    values = rows.offset + rows.X @ coefficients(model) + _modes_part(result, model, rows, used)
+    values = rows.offset + rows.X @ coefficients(model) + modes_part(result, model, rows, used)
     method, std_error, df = result.fixed[0].df_method, *_nothing(len(values))
     if not effects:
         found = linear(result, rows.X)
@@ -176,7 +185,7 @@ def predict(
         values=values, std_error=std_error, df=df, df_method=method, conf_low=values - half,
         conf_high=values + half, interval=interval, ci_level=level,
         new_clusters={model.design.levels[k].clusters.name: rows.codes[k] < 0 for k in used},
-        checks=(*_checks(model, rows, used), *_no_interval(interval, df)),
+        checks=(*row_checks(model, rows, used), *_no_interval(interval, df)),
     )  # fmt: skip
 
 
@@ -184,7 +193,7 @@ def _nothing(n: int) -> tuple[np.ndarray, np.ndarray]:
     return np.full(n, np.nan), np.full(n, np.nan)
 
 
-def levels_in_use(result: MixedResult, model: Fitted, random: object) -> tuple[int, ...]:
+def levels_in_use(result: MixedResult, model: Kept, random: object) -> tuple[int, ...]:
     """Return the numbers of the levels whose modes are used, lowest first."""
     with_effects = {level.cluster for level in result.modes}
     all_names = [level.clusters.name for level in model.design.levels]
@@ -205,7 +214,7 @@ def levels_in_use(result: MixedResult, model: Fitted, random: object) -> tuple[i
     return tuple(k for k, name in enumerate(all_names) if name in asked)
 
 
-def _modes_part(result: MixedResult, model: Fitted, rows: NewRows, used: tuple[int, ...]) -> np.ndarray:
+def modes_part(result: MixedResult, model: Kept, rows: NewRows, used: tuple[int, ...]) -> np.ndarray:
     """Return the sum of z'u over the levels in use, (n,); new clusters add nothing."""
     out = np.zeros(len(rows.X))
     known = {level.cluster: level for level in result.modes}
@@ -216,7 +225,7 @@ def _modes_part(result: MixedResult, model: Fitted, rows: NewRows, used: tuple[i
     return out
 
 
-def _checks(model: Fitted, rows: NewRows, used: tuple[int, ...]) -> tuple[Check, ...]:
+def row_checks(model: Kept, rows: NewRows, used: tuple[int, ...]) -> tuple[Check, ...]:
     new = [
         f"{int(np.sum(rows.codes[k] < 0))} row(s) of {model.design.levels[k].clusters.name}"
         for k in used
