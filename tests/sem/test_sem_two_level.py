@@ -8,7 +8,8 @@ import pytest
 
 from implstats.errors import ModelError, NotSupportedError, UsageError
 from implstats.sem.data.two_level import two_level_statistics
-from implstats.sem.estimators.two_level import evaluate_two_level
+from implstats.sem.estimators.two_level import between_slope, evaluate_two_level
+from implstats.sem.fit_indices.two_level import srmr_of
 from implstats.sem.model.two_level import number_parameters, two_level_tables
 from implstats.sem.two_level import fit_two_level, two_level_start
 
@@ -16,6 +17,12 @@ from implstats.sem.two_level import fit_two_level, two_level_start
 LAVAAN = 1e-4
 # lavaan's EM stops short of the boundary maximum of the saturated model.
 EM_LEFT = 0.2
+# The same definition from the same matrices: rounding.
+ROUNDING = 1e-9
+# lavaan's saturated Sigma_b stops short: 3e-4 in an intraclass correlation, up to 1.6e-3 in SRMR between.
+EM_ICC = 5e-4
+EM_SRMR = 2e-3
+CASES = ("tsig3", "hostil5", "hostil5_configural")
 ONE = "level: 1\nfw =~ y1 + y2 + y3\nlevel: 2\nfb =~ y1 + y2 + y3"
 
 
@@ -29,7 +36,7 @@ def teams() -> pd.DataFrame:
     return pd.DataFrame(between[cluster] + within + 3.0, columns=["y1", "y2", "y3"]).assign(team=cluster)
 
 
-@pytest.mark.parametrize("case", ["tsig3", "hostil5", "hostil5_configural"])
+@pytest.mark.parametrize("case", CASES)
 def test_lavaan(case, load_data, load_reference):
     expected = load_reference("two_level")[case]
     result = fit_two_level(expected["model"], load_data("lq2002"), cluster="COMPID", kind="cfa")
@@ -51,6 +58,91 @@ def test_lavaan(case, load_data, load_reference):
     # Higher than lavaan's saturated likelihood, whose EM has not arrived.
     assert 0 <= result.fit["unrestricted.logl"] - expected["fit"]["unrestricted.logl"] < EM_LEFT
     assert result.fit["cfi"] == pytest.approx(expected["fit"]["cfi"], abs=1e-4)
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_standardised_values_and_explained_variances(case, load_data, load_reference):
+    expected = load_reference("two_level")[case]
+    result = fit_two_level(expected["model"], load_data("lq2002"), cluster="COMPID", kind="cfa")
+    ours = {(p.lhs, p.op, p.rhs, p.level): p for p in result.parameters}
+    compared = 0
+    for lhs, op, rhs, level, lv, every in zip(
+        *(expected[k] for k in ("lhs", "op", "rhs", "level", "std.lv", "std.all")), strict=True
+    ):
+        if (lhs, op, rhs, level) not in ours:
+            continue  # means within, zero
+        assert ours[lhs, op, rhs, level].std_lv == pytest.approx(lv, abs=LAVAAN)
+        assert ours[lhs, op, rhs, level].std_all == pytest.approx(every, abs=LAVAAN)
+        compared += 1
+    assert compared == len(ours)
+    for mine, theirs in zip(result.r2, expected["r2"], strict=True):
+        assert set(mine) == set(theirs)
+        for name, value in theirs.items():  # None where the residual variance is negative
+            assert mine[name] is None if value is None else mine[name] == pytest.approx(value, abs=LAVAAN)
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_icc_and_srmr(case, load_data, load_reference):
+    expected = load_reference("two_level")[case]
+    result = fit_two_level(expected["model"], load_data("lq2002"), cluster="COMPID", kind="cfa")
+    assert result.icc == pytest.approx(expected["icc"], abs=EM_ICC)
+    assert result.fit["srmr_within"] == pytest.approx(expected["fit"]["srmr_within"], abs=LAVAAN)
+    assert result.fit["srmr_between"] == pytest.approx(expected["fit"]["srmr_between"], abs=EM_SRMR)
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_srmr_is_lavaans_from_lavaans_matrices(case, load_reference):
+    """lavaan raises the eigenvalues of an indefinite implied Sigma_b to 1e-6 of the largest; we do not."""
+    expected = load_reference("two_level")[case]
+    h1, implied = (np.array(expected[k]) for k in ("h1", "implied"))
+    roots, vectors = np.linalg.eigh(implied[1])
+    raised = (vectors * np.maximum(roots, 1e-6 * roots[-1])) @ vectors.T
+    assert srmr_of(h1[0], implied[0]) == pytest.approx(expected["fit"]["srmr_within"], rel=ROUNDING)
+    assert srmr_of(h1[1], raised) == pytest.approx(expected["fit"]["srmr_between"], rel=ROUNDING)
+
+
+def test_srmr_needs_positive_variances():
+    assert srmr_of(np.eye(2), np.diag([1.0, -0.1])) is None
+    # One correlation of 0.3 left over, among three elements.
+    assert srmr_of(np.array([[1.0, 0.3], [0.3, 1.0]]), np.eye(2)) == pytest.approx(0.3 / np.sqrt(3))
+
+
+def test_between_slope_is_that_of_the_likelihood(teams):
+    sample = two_level_statistics(teams[["y1", "y2", "y3"]].to_numpy(), teams["team"].to_numpy())
+    within, between, mean = sample.within, 0.8 * sample.between, sample.mean + 0.1
+    slope = between_slope(sample, within, between, mean)
+    step = 1e-5
+    for i in range(3):
+        for j in range(3):
+            E = np.zeros((3, 3))
+            E[i, j] += 0.5 * step
+            E[j, i] += 0.5 * step  # symmetric, so that the derivative is the mean of both elements
+            up, down = (brute_force(teams, within, between + s * E, mean) for s in (1, -1))
+            # Central differences of a sum near 6000 keep about seven digits.
+            numeric = (up - down) / (2 * step * sample.n)
+            assert 0.5 * (slope[i, j] + slope[j, i]) == pytest.approx(numeric, abs=1e-6)
+
+
+def test_saturated_matrix_on_the_boundary_is_the_best(load_data, load_reference):
+    """Sigma_b is singular, F does not fall along admissible changes, and is flat within its range."""
+    expected = load_reference("two_level")["hostil5"]
+    data = load_data("lq2002")
+    result = fit_two_level(expected["model"], data, cluster="COMPID", kind="cfa")
+    assert any(c.name == "between_boundary" for c in result.checks)
+    within, between = result.saturated
+    assert abs(np.linalg.eigvalsh(between)[0]) < ROUNDING
+    items = [f"HOSTIL0{k}" for k in range(1, 6)]
+    used = data.dropna(subset=[*items, "COMPID"])
+    sample = two_level_statistics(used[items].to_numpy(), used["COMPID"].to_numpy())
+    # The mean that is best at these matrices: generalised least squares of the cluster means.
+    weights = [
+        c * np.linalg.inv(between + within / s) for s, c in zip(sample.sizes, sample.counts, strict=True)
+    ]
+    mean = np.linalg.solve(sum(weights), sum(W @ m for W, m in zip(weights, sample.means, strict=True)))
+    slope = between_slope(sample, within, between, mean)
+    assert np.linalg.eigvalsh(slope)[0] > -1e-7
+    assert np.linalg.eigvalsh(slope)[-1] > 1e-5  # so there is a direction that the boundary forbids
+    assert np.abs(slope @ between).max() < 1e-7
 
 
 def brute_force(sample_frame, within, between, mean):
