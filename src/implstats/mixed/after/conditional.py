@@ -128,6 +128,10 @@ def conditional_modes(result: MixedResult, *, ci_level: float | None = None) -> 
     >>> found.values.shape, bool(np.all(found.sd > found.sd_given_beta))
     ((12, 1), True)
     """
+    if result.family != "gaussian":
+        from implstats.mixed.after.generalised_modes import generalised_modes
+
+        return generalised_modes(result, ci_level=ci_level)
     model, level = fitted_model(result), check_level(ci_level, result)
     scaled, spread = model.scaled, spread_at(model)(model.optimum.search.at.G)
     s2 = scaled.scale**2 * model.optimum.search.at.sigma2
