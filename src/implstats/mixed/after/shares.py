@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from implstats.mixed.after.kept import Kept
 from implstats.mixed.after.linear import coefficients, fitted_model, plain_residuals
 from implstats.mixed.fitted import Fitted
 from implstats.mixed.results import MixedResult
@@ -128,6 +129,19 @@ def row_variances(model: Fitted) -> Variances:
     return Variances(fixed=float(np.var(fitted, ddof=1)), random=random, residual=residual_variance(model))
 
 
+def _parts(result: MixedResult) -> tuple[Kept, Variances, tuple[Check, ...]]:
+    """Return the model, its variances, of other families those of the link's scale, and what to say."""
+    if result.family == "gaussian":
+        model = fitted_model(result)
+        return model, row_variances(model), _slopes(model)
+    from implstats.mixed.after.generalised_predict import generalised_model
+    from implstats.mixed.after.generalised_shares import link_variances
+
+    fixed, random, row, check = link_variances(result)
+    known = generalised_model(result)
+    return known, Variances(fixed=fixed, random=random, residual=row), (*_slopes(known), check)
+
+
 def icc(result: MixedResult) -> Iccs:
     """Return the intraclass correlation of each level.
 
@@ -149,8 +163,7 @@ def icc(result: MixedResult) -> Iccs:
     >>> round(icc(mixed.fit("y ~ 1 + (1 | g)", frame)).levels[0].icc, 4)
     0.9338
     """
-    model = fitted_model(result)
-    parts = row_variances(model)
+    model, parts, checks = _parts(result)
     left = parts.total - parts.fixed
     names = list(parts.random)
     levels = tuple(
@@ -161,10 +174,10 @@ def icc(result: MixedResult) -> Iccs:
         )
         for name, shared in zip(names, _shared(model), strict=True)
     )  # fmt: skip
-    return Iccs(levels=levels, checks=_slopes(model))
+    return Iccs(levels=levels, checks=checks)
 
 
-def _shared(model: Fitted) -> list[list[str]]:
+def _shared(model: Kept) -> list[list[str]]:
     """Return what two rows of a cluster share, for each level: the level and those that hold it."""
     levels = [level.clusters for level in model.design.levels]
     return [
@@ -198,16 +211,15 @@ def r2(result: MixedResult) -> R2:
     >>> 0 < found.marginal < found.conditional < 1
     True
     """
-    model = fitted_model(result)
-    parts = row_variances(model)
+    _, parts, checks = _parts(result)
     between = sum(parts.random.values())
     return R2(
         marginal=parts.fixed / parts.total, conditional=(parts.fixed + between) / parts.total,
-        variances=parts, checks=_slopes(model),
+        variances=parts, checks=checks,
     )  # fmt: skip
 
 
-def _slopes(model: Fitted) -> tuple[Check, ...]:
+def _slopes(model: Kept) -> tuple[Check, ...]:
     sloped = [level.clusters.name for level in model.design.levels if tuple(level.names) != ("(Intercept)",)]
     if not sloped:
         return ()
