@@ -38,6 +38,7 @@ REPEATS = {
     50_000: (9, 2, 3, 1, 0),
     500_000: (5, 1, 1, 1, 0),
 }
+MOST_FOR_PEERS = 50_000  # rows; at ten times as many one of the peers ran for a quarter of an hour
 COLD_REPEATS = 5
 OURS_COLD = (
     "import sys, pandas as pd; from implstats import mixed; mixed.fit(sys.argv[1], pd.read_csv(sys.argv[2]))"
@@ -90,7 +91,8 @@ def measure_cell(n: int, institutions: int, *, peers: Path | None) -> dict[str, 
         write(make(n, institutions), Path(name))
         ours = run([sys.executable, str(HERE / "ours.py"), name, str(ours_repeats)])
         r = run(["Rscript", str(HERE / "run.R"), name, str(lmer), str(lmer_test), str(kenward_roger)])
-        others = run([str(peers), str(HERE / "peers.py"), name, str(peer_repeats)]) if peers else None
+        asked = peers is not None and n <= MOST_FOR_PEERS
+        others = run([str(peers), str(HERE / "peers.py"), name, str(peer_repeats)]) if asked else None
     print(f"{n} rows, {institutions} institutions", file=sys.stderr)
     models = {
         model: ours["models"][model] | {"r": row, "peers": others["models"][model] if others else {}}
