@@ -202,3 +202,21 @@ def test_what_cannot_be_is_refused(teams):
         fit_two_level("level: 1\nf =~ y1 + y2 + y3\nlevel: 2\ny1 ~~ y1", teams, cluster="team")
     with pytest.raises(NotSupportedError, match="Observed predictors"):
         fit_two_level("level: 1\ny1 ~ y2\nlevel: 2\ny1 ~ y2", teams, cluster="team")
+
+
+@pytest.mark.parametrize(("seed", "negative"), [(9, True), (18, True), (0, False)])
+def test_a_model_outside_the_saturated_one_is_said(seed, negative):
+    """Four items that share one between component alone: the free level 2 has negative variances."""
+    rng = np.random.default_rng(seed)
+    team = np.repeat(np.arange(60), 5)
+    shared, between = rng.normal(size=(300, 1)), 0.25 * rng.normal(size=(60, 1))
+    items = pd.DataFrame(shared + rng.normal(size=(300, 4)) + between[team], columns=list("abcd"))
+    model = "level: 1\nf =~ a + b + c + d\nlevel: 2\ng =~ a + b + c + d"
+    result = fit_two_level(model, items.assign(team=team), cluster="team")
+    assert np.linalg.eigvalsh(result.implied[1])[0] < 0
+    said = next(c.message for c in result.checks if c.name == "not_nested")
+    assert ("left out" in said) == negative
+    for name in ("chisq", "pvalue", "cfi", "tli", "rmsea"):
+        assert (result.fit[name] is None) == negative
+    assert (result.fit["unrestricted.logl"] < result.fit["logl"]) == negative
+    assert result.fit["bic"] == pytest.approx(-2 * result.fit["logl"] + 20 * np.log(300), rel=1e-12)

@@ -24,10 +24,12 @@ from implstats.sem.data.two_level import TwoLevelSample, two_level_statistics
 from implstats.sem.estimators.ml import SampleMoments
 from implstats.sem.estimators.optimise import Optimum
 from implstats.sem.estimators.two_level_saturated import (
+    INDEFINITE,
     diagonal_two_level,
     saturated_two_level,
     two_level_optimum,
 )
+from implstats.sem.fit_indices.record import Index
 from implstats.sem.fit_indices.two_level import srmr_of, two_level_indices
 from implstats.sem.inference.wald import wald
 from implstats.sem.language.table import ParameterTable
@@ -184,7 +186,7 @@ def _result(
     fit["srmr_within"] = srmr_of(saturated[0].cov, moments[0].cov)
     fit["srmr_between"] = srmr_of(saturated[1].cov, moments[1].cov)
     rows, explained = _parameters(tables, levels, optimum.theta, moments, covariance, ci_level=ci_level)
-    checks = [*checks, *_negative(rows)]
+    checks = [*checks, *_negative(rows), *_outside(checks, moments[1].cov, fit)]
     inner, outer = np.diag(saturated[0].cov), np.diag(saturated[1].cov)
     return TwoLevelResult(
         verdict=verdict_of(checks), n_obs=sample.n, n_clusters=sample.n_clusters,
@@ -240,4 +242,22 @@ def _negative(rows: list[Parameter]) -> list[Check]:
         name="admissible", status="warn",
         message=f"Negative variance of {named_list(negative)}: too little varies there. Fix it at zero "
                 "with '0*', or simplify that level.",
+    )]  # fmt: skip
+
+
+def _outside(checks: list[Check], between: Array, fit: Index) -> list[Check]:
+    """Say that the model's Sigma_b lies outside a saturated model that ends at the boundary."""
+    bounded = any(c.name == "between_boundary" for c in checks)
+    sd = np.sqrt(np.maximum(np.diag(between), 1e-300))
+    inside = np.diag(between).min() > 0 and np.linalg.eigvalsh(between / np.outer(sd, sd))[0] > INDEFINITE
+    if not bounded or inside or not fit["df"]:
+        return []
+    lost = (
+        "; it came out negative, so it and the indices from it are left out" if fit["chisq"] is None else ""
+    )
+    return [Check(
+        name="not_nested", status="warn",
+        message="The model's covariance matrix between clusters is not positive semidefinite, while the "
+                f"saturated one is, so chi-square is too small{lost}. Simplify level 2 until its variances "
+                "are positive, or take AIC and BIC.",
     )]  # fmt: skip
