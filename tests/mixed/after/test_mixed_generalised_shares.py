@@ -13,7 +13,7 @@ from implstats import mixed
 
 REFERENCE = Path(__file__).parents[2] / "reference" / "mixed"
 FOUND = json.loads((REFERENCE / "generalised" / "after.json").read_text(encoding="utf-8"))
-R = 2e-5  # variances of glmer, glmmTMB and clmm, whose searches stop near the optimum
+R = 2e-6  # clmm ends its search 1.2e-6 away from ours; glmer and glmmTMB 3e-7
 CASES = {
     "cbpp": ("cbind(incidence, fail) ~ factor(period) + (1 | herd)", "cbpp", "binomial"),
     "slope": ("yb ~ x + wave + arm + (1 + wave | person)", "sim_glmm_12inst", "binomial"),
