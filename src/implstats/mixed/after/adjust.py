@@ -98,6 +98,8 @@ def _nodes(low: float, high: float, count: int) -> tuple[np.ndarray, np.ndarray]
 
 def _chi_nodes(df: float) -> tuple[np.ndarray, np.ndarray]:
     """Return nodes of S and their weights times its density."""
+    if np.isinf(df):
+        return np.ones(1), np.ones(1)
     half = 0.5 * df
     low, high = np.sqrt(gammaincinv(half, TAIL) / half), np.sqrt(gammainccinv(half, TAIL) / half)
     s, w = _nodes(float(low), float(high), NODES_S)
@@ -137,6 +139,8 @@ def _exceeds(drawn: Sample, t: float, df: float) -> np.ndarray:
     """Return P(max|T| > t) of each scrambling."""
     if t <= 0.0:
         return np.ones(len(drawn.maxima))
+    if np.isinf(df):
+        return np.mean(drawn.maxima > t, axis=1)
     return chdtr(df, df * (drawn.maxima / t) ** 2).mean(axis=1)
 
 
@@ -155,7 +159,7 @@ def factors(df: np.ndarray, *, method: str, level: float, k: int, drawn: Sample 
         known = {float(b): _turned(partial(_excess, own, k, drawn, float(b), alpha)) for b in np.unique(df)}
         return np.array([known[float(b)] for b in df])
     tail = {"bonferroni": alpha / m, "sidak": -np.expm1(np.log1p(-alpha) / m)}.get(own, alpha)
-    return stdtrit(df, 1.0 - 0.5 * tail)
+    return np.where(np.isinf(df), ndtri(1.0 - 0.5 * tail), stdtrit(df, 1.0 - 0.5 * tail))
 
 
 def _excess(method: str, k: int, drawn: Sample | None, df: float, alpha: float, t: float) -> float:

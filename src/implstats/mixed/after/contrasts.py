@@ -32,6 +32,7 @@ from implstats.mixed.after.adjust import (
 from implstats.mixed.after.contrast_weights import contrast_weights
 from implstats.mixed.after.linear import check_level, covariance_of, linear, number, two_sided
 from implstats.mixed.after.means import MarginalMeans
+from implstats.mixed.after.response import check_ratios
 from implstats.mixed.results import MixedResult
 from implstats.results import Check
 
@@ -54,7 +55,8 @@ class MeanContrast:
     weights : tuple of float
         Of the family's means.
     estimate, std_error, df, statistic : float or None
-        In units of the outcome.
+        In units of the outcome; on the scale of the link in a generalised fit, and its exponential, an
+        odds or rate ratio, of means on the scale of the response. ``statistic`` is always of the difference.
     p_value, p_unadjusted : float or None
     conf_low, conf_high : float or None
         Simultaneous where ``interval_adjust`` of the contrasts is not ``none``.
@@ -177,6 +179,7 @@ def contrasts(
             f"adjust is one of {', '.join(ADJUSTMENTS)}; got '{adjust}'{did_you_mean(adjust, ADJUSTMENTS)}"
         )
     level = check_level(ci_level, means.result) if ci_level is not None else means.ci_level
+    ratio = check_ratios(means.result, means.scale)
     families = _families(means)
     size = len(families[0])
     labels = [_label(means, i) for i in families[0]]
@@ -195,7 +198,7 @@ def contrasts(
         rows.append(L)
         errors.append(family.error)
         by = {name: means.means[members[0]].at[name] for name in means.by}
-        found += _records(family, L, list(weights.items()), by)
+        found += _records(family, L, list(weights.items()), by, ratio=ratio)
     known = [e for e in errors if e is not None]
     interval = OF_INTERVALS.get(adjust, adjust)
     error = max(known) if known else None
@@ -260,9 +263,19 @@ def _test(result: MixedResult, L: np.ndarray, *, adjust: str, level: float, k: i
 
 
 def _records(
-    family: _Family, L: np.ndarray, weights: list[tuple[str, np.ndarray]], by: dict[str, object]
+    family: _Family,
+    L: np.ndarray,
+    weights: list[tuple[str, np.ndarray]],
+    by: dict[str, object],
+    *,
+    ratio: bool,
 ) -> list[MeanContrast]:
     half = family.factor * family.std_error
+    low, high = family.estimate - half, family.estimate + half
+    estimate, std_error = family.estimate, family.std_error
+    if ratio:
+        estimate, low, high = np.exp(estimate), np.exp(low), np.exp(high)
+        std_error = estimate * std_error
     out = []
     for i, (label, row) in enumerate(weights):
         reason = ""
@@ -277,10 +290,10 @@ def _records(
         out.append(
             MeanContrast(
                 label=label, by=by, weights=tuple(float(w) for w in row),
-                estimate=number(family.estimate[i]), std_error=number(family.std_error[i]),
+                estimate=number(estimate[i]), std_error=number(std_error[i]),
                 df=number(family.df[i]), statistic=number(family.statistic[i]),
                 p_value=number(family.adjusted[i]), p_unadjusted=number(family.plain[i]),
-                conf_low=number(family.estimate[i] - half[i]), conf_high=number(family.estimate[i] + half[i]),
+                conf_low=number(low[i]), conf_high=number(high[i]),
                 reason=reason,
             )
         )  # fmt: skip

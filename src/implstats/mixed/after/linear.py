@@ -11,9 +11,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.special import stdtr, stdtrit
+from scipy.special import ndtr, ndtri, stdtr, stdtrit
 
 from implstats.errors import ModelError, NotSupportedError, UsageError
+from implstats.mixed.after.kept import Kept
 from implstats.mixed.fitted import Fitted
 from implstats.mixed.inference.tester import make_tester
 from implstats.mixed.results import MixedResult
@@ -52,6 +53,11 @@ def fitted_model(result: MixedResult) -> Fitted:
     return result.model
 
 
+def kept_of(result: MixedResult) -> Kept:
+    """Return what a fit of any family kept of its data; ModelError where the fit failed."""
+    return fitted_model(result) if result.generalised is None else result.generalised
+
+
 def plain_residuals(model: Fitted, what: str) -> None:
     """Refuse a model whose residuals follow a structure over waves, for what rests on one variance."""
     if getattr(model, "residual", None) is not None:
@@ -76,6 +82,8 @@ def linear(result: MixedResult, L: np.ndarray) -> Linear:
     L : ndarray, (k, p)
         In the coefficients of ``result.terms``.
     """
+    if result.generalised is not None:
+        return _wald(result, L)
     model = fitted_model(result)
     known = np.flatnonzero(np.isfinite(L).all(axis=1) & L.any(axis=1))
     std_error, df = np.where(L.any(axis=1), np.nan, 0.0), np.full(len(L), np.nan)
@@ -89,6 +97,17 @@ def linear(result: MixedResult, L: np.ndarray) -> Linear:
     return Linear(
         estimate=L @ coefficients(model), std_error=std_error, df=df, df_method=result.fixed[0].df_method
     )
+
+
+def _wald(result: MixedResult, L: np.ndarray) -> Linear:
+    """Return the combinations of a generalised or ordinal fit: z tests, so the df are infinite."""
+    method = result.fixed[0].df_method
+    known = np.isfinite(L).all(axis=1)
+    std_error = np.full(len(L), np.nan)
+    std_error[known] = np.sqrt(np.maximum(np.diag(covariance_of(result, L[known])), 0.0))
+    tested = known & L.any(axis=1) & (method != "none")
+    b = np.array([row.estimate for row in result.fixed], dtype=float)
+    return Linear(estimate=L @ b, std_error=std_error, df=np.where(tested, np.inf, np.nan), df_method=method)
 
 
 def _method(result: MixedResult) -> str:
@@ -107,13 +126,14 @@ def covariance_of(result: MixedResult, L: np.ndarray) -> np.ndarray:
 
 
 def half_width(std_error: np.ndarray, df: np.ndarray, *, level: float) -> np.ndarray:
-    """Return t quantile times standard error, NaN without a df."""
-    return stdtrit(df, 0.5 + 0.5 * level) * std_error
+    """Return t quantile times standard error (normal where df is infinite), NaN without a df."""
+    return np.where(np.isinf(df), ndtri(0.5 + 0.5 * level), stdtrit(df, 0.5 + 0.5 * level)) * std_error
 
 
 def two_sided(statistic: np.ndarray, df: np.ndarray) -> np.ndarray:
-    """Return p of t tests, NaN without a df."""
-    return 2.0 * stdtr(df, -np.abs(statistic))
+    """Return p of t tests (z tests where df is infinite), NaN without a df."""
+    size = -np.abs(statistic)
+    return 2.0 * np.where(np.isinf(df), ndtr(size), stdtr(df, size))
 
 
 def check_level(ci_level: float | None, result: MixedResult) -> float:

@@ -17,7 +17,8 @@ import numpy as np
 from implstats.errors import UsageError
 from implstats.mixed.after.basis import fixed_basis
 from implstats.mixed.after.grid import Axis, frequencies, grid_columns, read_axes
-from implstats.mixed.after.linear import check_level, fitted_model, half_width, linear, number
+from implstats.mixed.after.linear import check_level, half_width, kept_of, linear, number
+from implstats.mixed.after.response import check_scale, response, with_thresholds
 from implstats.mixed.results import MixedResult
 from implstats.results import Check
 
@@ -70,6 +71,8 @@ class MarginalMeans:
         Predictors averaged over.
     checks : tuple of Check
     result : MixedResult
+    scale : str
+        ``link``, or ``response``: probabilities or rates, with standard errors by the delta method.
     """
 
     means: tuple[MarginalMean, ...]
@@ -83,6 +86,7 @@ class MarginalMeans:
     averaged: tuple[str, ...]
     checks: tuple[Check, ...]
     result: MixedResult = field(repr=False)
+    scale: str = "link"
 
     @property
     def frame(self) -> pd.DataFrame:
@@ -96,7 +100,7 @@ class MarginalMeans:
 def emmeans(
     result: MixedResult, specs: str | Sequence[str], *, by: str | Sequence[str] | None = None,
     at: Mapping[str, object] | None = None, weights: Literal["equal", "proportional"] = "equal",
-    ci_level: float | None = None,
+    ci_level: float | None = None, scale: Literal["link", "response"] = "link",
 ) -> MarginalMeans:  # fmt: skip
     """Return estimated marginal means over the reference grid.
 
@@ -113,6 +117,9 @@ def emmeans(
         How predictors that are not shown are averaged over.
     ci_level : float, optional
         The fit's own if left out.
+    scale : {"link", "response"}
+        Of a generalised fit; the two are one in a Gaussian fit. An ordinal fit has ``link`` only: the latent
+        mean less the mean threshold.
 
     Raises
     ------
@@ -120,6 +127,8 @@ def emmeans(
         A name, value or option is wrong.
     ModelError
         The fit failed.
+    NotSupportedError
+        ``response`` of an ordinal fit.
 
     Notes
     -----
@@ -139,7 +148,8 @@ def emmeans(
     >>> [m.at["arm"] for m in found.means], round(found.means[0].df, 6)
     (['trained', 'usual'], 10.0)
     """
-    model, level = fitted_model(result), check_level(ci_level, result)
+    model, level = kept_of(result), check_level(ci_level, result)
+    check_scale(result, scale)
     if weights not in WEIGHTS:
         raise UsageError(f"weights is 'equal' or 'proportional'; got '{weights}'.")
     shown, families = _names(specs), _names(by)
@@ -158,18 +168,22 @@ def emmeans(
         averaged = np.moveaxis(averaged, -1, k) if averaged.ndim > k else averaged
     order = tuple(reversed(range(k)))
     L = averaged.transpose(*order, k).reshape(-1, X.shape[-1])
+    L = with_thresholds(result, L)
     found = linear(result, L)
     estimates = found.estimate + (0.0 if model.design.offset is None else float(model.design.offset.mean()))
     half = half_width(found.std_error, found.df, level=level)
+    low, high, std_error = estimates - half, estimates + half, found.std_error
+    if scale == "response":
+        estimates, std_error, low, high = response(result, estimates, std_error, low, high)
     cells = [
         dict(zip((a.name for a in axes[:k]), reversed(cell), strict=True))
         for cell in product(*(axis.labels for axis in reversed(axes[:k])))
     ]
     means = tuple(
         MarginalMean(
-            at=cell, estimate=number(estimates[i]), std_error=number(found.std_error[i]),
-            df=number(found.df[i]), conf_low=number(estimates[i] - half[i]),
-            conf_high=number(estimates[i] + half[i]), reason=_reason(L[i], found.std_error[i]),
+            at=cell, estimate=number(estimates[i]), std_error=number(std_error[i]),
+            df=number(found.df[i]), conf_low=number(low[i]),
+            conf_high=number(high[i]), reason=_reason(L[i], found.std_error[i]),
         )
         for i, cell in enumerate(cells)
     )  # fmt: skip
@@ -179,7 +193,7 @@ def emmeans(
         means=means, specs=tuple(a.name for a in axes[: len(shown)]),
         by=tuple(a.name for a in axes[len(shown) : k]), L=L, df_method=found.df_method, ci_level=level,
         weights=weights, fixed_at=held, averaged=names, result=result,
-        checks=_checks(means, result, shown, families, names),
+        checks=_checks(means, result, shown, families, names), scale=scale,
     )  # fmt: skip
 
 
@@ -216,11 +230,11 @@ def _checks(
                 f"{next(m.reason for m in means if m.reason)}.",
             )
         )  # fmt: skip
-    design = result.model.design if result.model is not None else None
+    design = kept_of(result).design
     crossed = [
         term for term, factors in zip(design.terms, design.factors, strict=True)
         if set(factors) & set(averaged) and set(factors) & {*shown, *by}
-    ] if design is not None else []  # fmt: skip
+    ]  # fmt: skip
     if crossed:
         checks.append(
             Check(
