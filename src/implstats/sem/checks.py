@@ -69,7 +69,7 @@ def check_sample(sample: GroupedSample, n_free: int) -> list[Check]:
         checks.append(Check(
             name="few_categories", status="info",
             message=f"Five or fewer different answers on {names}: treated as numbers, so loadings and "
-                    "chi-square may be off. The estimator MLR would guard the standard errors.",
+                    "chi-square may be off. Declared as ordered, they are taken as categories (WLSMV).",
         ))  # fmt: skip
     return checks
 
