@@ -105,3 +105,11 @@ def test_contrasts_without_means_are_refused_in_the_study_file():
     with pytest.raises(ValueError, match="name their predictors in 'marginal_means'"):
         Growth(name="q", type="growth", outcome="y", contrasts="pairwise")
     assert Mixed(name="q", type="mixed", formula="y ~ 1 + (1 | g)", family="poisson").link is None
+
+
+def test_means_of_a_count_are_on_the_scale_that_their_unit_names(frame):
+    fit, answer = answered(frame, "count ~ wave + (1 | ward)", family="poisson")
+    found = rows(answer, block="means")
+    assert {r.unit for r in found} == {"log rate of Y"}
+    assert {r.unit for r in rows(answer, block="contrasts")} == {"log rate of Y"}
+    assert [r.estimate for r in found] == [m.estimate for m in mixed.emmeans(fit, "wave").means]

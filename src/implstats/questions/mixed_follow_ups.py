@@ -47,6 +47,12 @@ def follow_ups(task: MixedTask, fit: MixedResult) -> FollowUps:
     return FollowUps(rows=tuple(rows), intervals=intervals, checks=tuple(problems))
 
 
+def unit_of(task: MixedTask, fit: MixedResult) -> str:
+    """Return the scale of the coefficients in words."""
+    scale = {"logit": "log-odds", "probit": "probit", "log": "log rate"}.get(fit.link)
+    return f"{scale} of {task.outcome_label}" if scale else task.outcome_label
+
+
 def _attempt(what: str, ask: Callable[[], Any], problems: list[Check]) -> Any:
     """Return the answer, or None with a sentence among the problems."""
     try:
@@ -112,16 +118,18 @@ def _means(task: MixedTask, fit: MixedResult) -> list[Fields]:
             "std_error": finite_or_none(m.std_error), "df": finite_or_none(m.df),
             "df_method": means.df_method, "conf_low": finite_or_none(m.conf_low),
             "conf_high": finite_or_none(m.conf_high), "conf_level": means.ci_level,
-            "unit": task.outcome_label,
+            "unit": unit_of(task, fit),
         }
         for m in means.means
     ]  # fmt: skip
     if task.contrasts == "none":
         return rows
-    return rows + _contrasts(mixed.contrasts(means, method=task.contrasts, adjust=task.adjust), task)
+    return rows + _contrasts(
+        mixed.contrasts(means, method=task.contrasts, adjust=task.adjust), unit_of(task, fit)
+    )
 
 
-def _contrasts(found: MeanContrasts, task: MixedTask) -> list[Fields]:
+def _contrasts(found: MeanContrasts, unit: str) -> list[Fields]:
     return [
         {
             "block": "contrasts", "term": c.label, "level": found.adjust, "quantity": "difference",
@@ -129,7 +137,7 @@ def _contrasts(found: MeanContrasts, task: MixedTask) -> list[Fields]:
             "statistic": finite_or_none(c.statistic), "df": finite_or_none(c.df),
             "df_method": found.df_method, "p_value": finite_or_none(c.p_value),
             "conf_low": finite_or_none(c.conf_low), "conf_high": finite_or_none(c.conf_high),
-            "conf_level": found.ci_level, "unit": task.outcome_label,
+            "conf_level": found.ci_level, "unit": unit,
         }
         for c in found.contrasts
     ]  # fmt: skip

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from implstats.questions.base import Answer, NamedCheck
-from implstats.questions.mixed_follow_ups import FollowUps, Intervals, follow_ups
+from implstats.questions.mixed_follow_ups import FollowUps, Intervals, follow_ups, unit_of
 from implstats.questions.tasks import MixedTask
 from implstats.results import Check, Row, finite_or_none
 
@@ -39,7 +39,7 @@ def mixed_answer(task: MixedTask, fit: MixedResult, *, study: str) -> Answer:
         rows = [Row(**common, block="fixed", quantity="coefficient")]
     else:
         rows = [
-            *_fixed_rows(fit, common, unit=_unit(task, fit), ci_level=task.options["ci_level"]),
+            *_fixed_rows(fit, common, unit=unit_of(task, fit), ci_level=task.options["ci_level"]),
             *_random_rows(fit, common, asked.intervals),
             *_residual_rows(fit, common),
             *_icc_rows(task, fit, common),
@@ -54,12 +54,6 @@ def _method(fit: MixedResult) -> str:
     if fit.family == "gaussian":
         return "REML" if fit.reml else "ML"
     return "ML (Laplace)" if fit.agq == 1 else f"ML (adaptive quadrature, {fit.agq} points)"
-
-
-def _unit(task: MixedTask, fit: MixedResult) -> str:
-    """Return the scale of the coefficients in words."""
-    scale = {"logit": "log-odds", "probit": "probit", "log": "log rate"}.get(fit.link)
-    return f"{scale} of {task.outcome_label}" if scale else task.outcome_label
 
 
 def _repeated_persons(task: MixedTask, fit: MixedResult) -> list[Check]:

@@ -14,7 +14,7 @@ import numpy as np
 from implstats.errors import DataError, ModelError, NotSupportedError
 from implstats.mixed.inference.chi_bar import ZERO, ChiBar, chi_bar_square
 from implstats.mixed.inference.likelihood_ratio import WORSE, ComparedModel, Comparison
-from implstats.mixed.inference.nested import Nesting, random_inside, within_span
+from implstats.mixed.inference.nested import Nesting, mixture_checks, random_inside, within_span
 from implstats.mixed.laplace.generalised import Generalised
 from implstats.mixed.results import MixedResult
 from implstats.results import Check
@@ -161,14 +161,5 @@ def _why_not(lies: Nesting, df: int) -> str:
 
 def _checks(smaller: MixedResult, lies: Nesting) -> tuple[Check, ...]:
     how = "Laplace's method" if smaller.agq == 1 else f"quadrature with {smaller.agq} points"
-    checks = [Check(name="refit", status="ok", message=f"Both models are compared by ML fits, by {how}.")]
-    if lies.nested and lies.variances > 0:
-        message = (
-            "A variance cannot be negative, so p_chisq is too large; p_mixture takes the boundary into "
-            "account."
-            if lies.variances == 1 else
-            f"{lies.variances} variances are zero under the null hypothesis; p_chisq is conservative and the "
-            "weights of the boundary mixture are not known. Compare models that differ by one random term."
-        )  # fmt: skip
-        checks.append(Check(name="boundary_mixture", status="info", message=message))
-    return tuple(checks)
+    made = Check(name="refit", status="ok", message=f"Both models are compared by ML fits, by {how}.")
+    return (made, *mixture_checks(lies))

@@ -17,7 +17,7 @@ import numpy as np
 from implstats.errors import DataError
 from implstats.mixed.fitted import Fitted
 from implstats.mixed.inference.chi_bar import ZERO, ChiBar, chi_bar_square
-from implstats.mixed.inference.nested import Nesting, nesting, outcome
+from implstats.mixed.inference.nested import Nesting, mixture_checks, nesting, outcome
 from implstats.mixed.inference.reduced import criterion_of, information, refit, require_gaussian
 from implstats.mixed.results import MixedResult
 from implstats.results import Check
@@ -210,13 +210,4 @@ def _checks(one: Fitted, two: Fitted, lies: Nesting, by_reml: bool) -> tuple[Che
         why = "the fixed parts differ" if not lies.same_fixed else "the other was fitted by ML"
         message = f"{len(again)} of the 2 models was fitted by REML and refitted by ML, because {why}."
     checks = [Check(name="refit", status="info" if again else "ok", message=message)]
-    if lies.nested and lies.variances > 0:
-        message = (
-            "A variance cannot be negative, so p_chisq is too large; p_mixture takes the boundary into "
-            "account."
-            if lies.variances == 1 else
-            f"{lies.variances} variances are zero under the null hypothesis; p_chisq is conservative and the "
-            "weights of the boundary mixture are not known. Compare models that differ by one random term."
-        )  # fmt: skip
-        checks.append(Check(name="boundary_mixture", status="info", message=message))
-    return tuple(checks)
+    return (*checks, *mixture_checks(lies))

@@ -15,6 +15,7 @@ import numpy as np
 from implstats.mixed.design.build import Design, RandomPart
 from implstats.mixed.fitted import Fitted
 from implstats.mixed.residual.term import ResidualTerm
+from implstats.results import Check
 
 INCLUDES: dict[str, tuple[str, ...]] = {
     "ar1": ("ar1",), "ident": ("ident",), "ar1ident": ("ar1", "ident", "ar1ident"),
@@ -102,3 +103,17 @@ def within_span(columns: np.ndarray, Q: np.ndarray) -> bool:
     rest = columns - Q @ (Q.T @ columns)
     size, outside = np.linalg.norm(columns, axis=0), np.linalg.norm(rest, axis=0)
     return bool(np.all(outside <= OUTSIDE * size))
+
+
+def mixture_checks(lies: Nesting) -> tuple[Check, ...]:
+    """Say what the boundary does to the p-value of variances that are zero under the null hypothesis."""
+    if not lies.nested or lies.variances == 0:
+        return ()
+    message = (
+        "A variance cannot be negative, so p_chisq is too large; p_mixture takes the boundary into "
+        "account."
+        if lies.variances == 1 else
+        f"{lies.variances} variances are zero under the null hypothesis; p_chisq is conservative and the "
+        "weights of the boundary mixture are not known. Compare models that differ by one random term."
+    )  # fmt: skip
+    return (Check(name="boundary_mixture", status="info", message=message),)
