@@ -25,7 +25,6 @@ from numpy.typing import NDArray
 
 from implstats.errors import ModelError, NotSupportedError, UsageError, did_you_mean
 from implstats.sem.after.same_data import refuse_other_data
-from implstats.sem.assemble import fit_record, fitted_groups, robust_of
 from implstats.sem.estimators.criterion import criterion_of
 from implstats.sem.estimators.incomplete import moment_derivatives
 from implstats.sem.estimators.ml import SampleMoments
@@ -39,6 +38,7 @@ from implstats.sem.inference.quadratic import meat as meat_of
 from implstats.sem.inference.robust import score_products
 from implstats.sem.model.matrices import columns_to_free
 from implstats.sem.model.moments import Stacks
+from implstats.sem.model_fit import fit_record, fitted_groups, robust_of
 from implstats.sem.results import SemResult
 
 Array = NDArray[np.float64]
