@@ -272,11 +272,6 @@ def test_the_text_shows_thresholds_and_no_likelihood(load_data):
     assert "log-likelihood" not in text
 
 
-def test_reliability_of_ordered_items_is_refused(load_data):
-    with pytest.raises(NotSupportedError, match="Green & Yang"):
-        sem.reliability(sem.fit(TWO, load_data(N600), ordered=AN10))
-
-
 def test_a_model_without_defaults_still_has_thresholds_scales_and_residuals(load_data):
     frame = load_data(N600)
     bare = sem.fit("A =~ NA*A1 + A2 + A3 + A4 + A5\nA ~~ 1*A", frame, kind="lavaan", ordered=A5)

@@ -13,21 +13,23 @@ theta, S the observed and Sigma the implied covariance matrix of the items:
 
 A factor of factors has no items of its own: it is judged on all items below it, by its total effects, so that
 omega is hierarchical omega. HTMT is the mean absolute correlation between two factors' items over the
-geometric mean of those within (Henseler, Ringle & Sarstedt 2015).
+geometric mean of those within (Henseler, Ringle & Sarstedt 2015). Ordered items:
+:mod:`implstats.sem.after.ordered_reliability`.
 References: McDonald (1999), Test Theory; Fornell & Larcker (1981), JMR 18; Cho (2021), Psychological Methods;
 Raykov (1997), Applied Psychological Measurement 21.
 """
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from implstats.errors import ModelError, NotSupportedError
+from implstats.errors import ModelError
 from implstats.results import Check
+from implstats.sem.after.ordered_reliability import ordered_coefficients, ordered_group
 from implstats.sem.results import SemResult
 
 if TYPE_CHECKING:
@@ -48,8 +50,12 @@ class FactorReliability:
     factor, group : str
     items : tuple of str
     omega, omega_implied, omega_total, alpha : float or None
+        Of the sum of the answers; of ordered answers categorical omega, None for an improper solution.
     ave, maximal : float or None
-        None for a factor of factors; None where a residual variance is not positive.
+        None for a factor of factors; None where a residual variance is not positive. Of ordered items those
+        of the normal variables behind the answers.
+    omega_latent, alpha_latent : float or None
+        Of the sum of the normal variables behind ordered answers (ordinal omega and alpha); else None.
     """
 
     factor: str
@@ -61,6 +67,8 @@ class FactorReliability:
     alpha: float | None
     ave: float | None
     maximal: float | None
+    omega_latent: float | None = None
+    alpha_latent: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,14 +101,14 @@ def reliability(result: SemResult) -> Reliability:
     Parameters
     ----------
     result : SemResult
-        Of a model with latent variables that did not fail; items continuous.
+        Of a model with latent variables that did not fail; items continuous or ordered.
 
     Raises
     ------
     ModelError
         The fit failed, or the model has no latent variable with observed items.
     NotSupportedError
-        Ordered items.
+        Ordered items beside observed predictors.
 
     Examples
     --------
@@ -115,18 +123,13 @@ def reliability(result: SemResult) -> Reliability:
     """
     if result.fitted is None:
         raise ModelError("Reliability needs a fit that did not fail; mend the model first.")
-    if result.fitted.options.ordered:
-        raise NotSupportedError(
-            "Reliability of ordered items is not done by this version of implstats: that of the normal "
-            "variables behind the answers is not that of the sum of answers (Green & Yang 2009). Fit the "
-            "items as numbers under MLR."
-        )
+    estimated = result.fitted
     factors: list[FactorReliability] = []
     ratios: list[tuple[str, str, str, float]] = []
     mixed_signs: list[str] = []
-    for structure, moments, solution in zip(
-        result.fitted.structures, result.fitted.moments, result.groups, strict=True
-    ):
+    for g, (structure, solution) in enumerate(zip(estimated.structures, result.groups, strict=True)):
+        ordered = ordered_group(estimated, g) if estimated.options.ordered else None
+        moments = estimated.moments[g] if ordered is None else ordered.moments
         S = solution.moments.sample_cov
         items: dict[str, Places] = {}
         for column, name in enumerate(structure.eta[: structure.n_latent]):
@@ -138,17 +141,22 @@ def reliability(result: SemResult) -> Reliability:
                 items[name] = own
             if np.any(effects > 0.0) and np.any(effects < 0.0):
                 mixed_signs.append(name)
-            factors.append(
-                _factor(
-                    name, solution.label, structure.observed, own, effects, column, moments, S, direct=direct
-                )
+            found = _factor(
+                name, solution.label, structure.observed, own, effects, column, moments, S, direct=direct
             )
+            if ordered is not None and ordered.steps.ordered[own].any():
+                of_answers = ordered_coefficients(ordered, own, effects, moments.phi[column, column], S)
+                found = replace(
+                    found, omega_latent=found.omega, alpha_latent=found.alpha, **asdict(of_answers)
+                )
+            factors.append(found)
         ratios += _htmt(S, items, solution.label)
     if not factors:
         raise ModelError(
             "The model has no latent variable with two observed items, so there is no sum score."
         )
-    return Reliability(factors=tuple(factors), htmt=tuple(ratios), checks=(_sign_check(mixed_signs),))
+    checks = (_sign_check(mixed_signs), *_improper_check(factors))
+    return Reliability(factors=tuple(factors), htmt=tuple(ratios), checks=checks)
 
 
 def _effects(moments: Moments, column: int) -> tuple[Places, Array]:
@@ -197,6 +205,17 @@ def _htmt(S: Array, items: dict[str, Places], group: str) -> list[tuple[str, str
             within = [float(R[np.ix_(c, c)][np.tril_indices(len(c), -1)].mean()) for c in (a, b)]
             out.append((group, one, two, float(R[np.ix_(a, b)].mean() / np.sqrt(within[0] * within[1]))))
     return out
+
+
+def _improper_check(factors: list[FactorReliability]) -> list[Check]:
+    names = [f.factor for f in factors if f.omega is None]
+    if not names:
+        return []
+    return [Check(
+        name="improper", status="warn",
+        message=f"No omega for {', '.join(dict.fromkeys(names))}: a communality or correlation is beyond "
+        "one, so that the model gives no distribution of answers.",
+    )]  # fmt: skip
 
 
 def _sign_check(names: list[str]) -> Check:

@@ -108,6 +108,7 @@ def take_ordinal_sample(
         n_empty=int(gaps.all(axis=1).sum()),
         few_categories=tuple(few),
         least_squares=_least_squares(found, at_y, at_x, options),
+        answers=used,
     )
 
 

@@ -54,6 +54,8 @@ class Sample:
         Rows left out because their cluster is missing.
     least_squares : LeastSquares or None
         The statistics and weights of a least-squares estimator.
+    answers : ndarray, shape (n, p), or None
+        With ordered items the answers of the persons used, NaN where missing.
     summary : str
         ``covariance`` or ``correlation`` where only such a matrix was given; empty with persons' answers.
     """
@@ -70,6 +72,7 @@ class Sample:
     least_squares: LeastSquares | None = None
     cluster: NDArray[np.intp] | None = None
     n_no_cluster: int = 0
+    answers: Array | None = None
 
 
 def named_list(names: Sequence[str]) -> str:
