@@ -7,10 +7,10 @@ import pytest
 
 from implstats.errors import NotSupportedError
 from implstats.sem import ModelTextError
-from implstats.sem.fit import degrees_of_freedom
 from implstats.sem.language.syntax import parse_model
 from implstats.sem.language.table import build_table
 from implstats.sem.options import check_options
+from implstats.sem.prepare import degrees_of_freedom
 
 # Items by factor, then the degrees of freedom with correlated factors, a second-order factor, one factor.
 # Counting: items (items + 1) / 2 - loadings - residuals - (co)variances.

@@ -131,24 +131,14 @@ def check_options(
         A value that this version does not fit, with the alternative.
     """
     estimator = estimator or ("WLSMV" if ordered else "ML")
-    for name, value, known in (
-        ("kind", kind, get_args(Kind)),
-        ("estimator", estimator, get_args(Estimator)),
-        ("missing", missing, get_args(Missing)),
-        ("parameterization", parameterization, get_args(Parameterization)),
-        ("information", information or "expected", get_args(Information)),
-    ):
-        if value not in known:
-            raise UsageError(
-                f"{name} '{value}' is not known{did_you_mean(str(value), known) or '.'} Choose one of "
-                f"{', '.join(known)}."
-            )
-    for name in group_equal:
-        if name not in GROUP_EQUAL:
-            raise UsageError(
-                f"group_equal '{name}' is not known{did_you_mean(name, GROUP_EQUAL) or '.'} Choose from "
-                f"{', '.join(GROUP_EQUAL)}."
-            )
+    _check_known(
+        kind=kind,
+        estimator=estimator,
+        missing=missing,
+        parameterization=parameterization,
+        information=information,
+        group_equal=group_equal,
+    )
     if not (isinstance(ci_level, int | float) and 0 < ci_level < 1):
         raise UsageError(f"ci_level should lie between 0 and 1 (got {ci_level}); 0.95 is usual.")
     _refuse_with_clusters(cluster, estimator=estimator, missing=missing, ordered=ordered)
@@ -177,6 +167,36 @@ def check_options(
         group_partial=tuple(group_partial), cluster=cluster,
         information=information or ("observed" if missing == "fiml" else "expected"),  # type: ignore[arg-type]
     )  # fmt: skip
+
+
+def _check_known(
+    *,
+    kind: str,
+    estimator: str,
+    missing: str,
+    parameterization: str,
+    information: str | None,
+    group_equal: Sequence[str],
+) -> None:
+    """Raise for a word that is not one of an option's words, naming them."""
+    for name, value, known in (
+        ("kind", kind, get_args(Kind)),
+        ("estimator", estimator, get_args(Estimator)),
+        ("missing", missing, get_args(Missing)),
+        ("parameterization", parameterization, get_args(Parameterization)),
+        ("information", information or "expected", get_args(Information)),
+    ):
+        if value not in known:
+            raise UsageError(
+                f"{name} '{value}' is not known{did_you_mean(str(value), known) or '.'} Choose one of "
+                f"{', '.join(known)}."
+            )
+    for name in group_equal:
+        if name not in GROUP_EQUAL:
+            raise UsageError(
+                f"group_equal '{name}' is not known{did_you_mean(name, GROUP_EQUAL) or '.'} Choose from "
+                f"{', '.join(GROUP_EQUAL)}."
+            )
 
 
 def _refuse_with_clusters(

@@ -27,10 +27,11 @@ from implstats.errors import UsageError, did_you_mean
 from implstats.sem.after.compare import Difference, difference, method_of, reproduced
 from implstats.sem.data.groups import group_rows
 from implstats.sem.estimators.search import Problem, build_problem
-from implstats.sem.fit import fit_problem, refuse_nothing_free, take_all, with_thresholds
+from implstats.sem.fit import fit_problem
 from implstats.sem.language.syntax import ModelText, parse_model
 from implstats.sem.language.table import build_table
 from implstats.sem.options import check_options
+from implstats.sem.prepare import refuse_nothing_free, take_all, with_thresholds
 from implstats.sem.results import SemResult
 
 if TYPE_CHECKING:
