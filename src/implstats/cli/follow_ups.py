@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from typing import TYPE_CHECKING, Any
 
+from implstats.cli.tables import frame_text
 from implstats.errors import UsageError
 
 if TYPE_CHECKING:
@@ -178,7 +179,7 @@ def as_text(answers: Sequence[Answer]) -> str:
     """Return tables and sentences for a terminal."""
     parts = []
     for item in answers:
-        table = item.frame.to_string(index=False, na_rep="-", float_format=lambda v: f"{v:.5g}")
+        table = frame_text(item.frame)
         notes = [f"  {check.message}" for check in item.checks if check.status != "ok"]
         parts.append("\n".join([item.title, table, *notes]))
     return "\n\n".join(parts)
