@@ -13,7 +13,7 @@ ESTIMATE = 2e-5
 INDEX = 1e-5
 # lavaan takes GFI from pairwise moments; ours are the maximum likelihood moments (docs/methods/sem.md).
 OTHER = {"gfi", "agfi", "pgfi"}
-# Robust RMSEA agrees, robust CFI does not (.9413 against .9439): see the test that takes ours apart.
+# Robust RMSEA agrees; semTools' robust CFI mixes two baselines (.9439), as test_sem_fiml_robust.py shows.
 OWN_BASELINE = {"cfi.robust", "tli.robust", "nnfi.robust", "rni.robust"}
 
 

@@ -13,7 +13,8 @@ and correct its expectation, c df, with c = trace(M' W M Gamma) / df,
     M      I - Delta (Delta' H Delta)^-1 Delta' H
 
 The robust indices are those of :mod:`implstats.sem.fit_indices.scaled` with this X and c for the model and
-for the baseline. Without gaps and under ML, X is chi-square and c is one.
+for the baseline. Without gaps and under ML, X is chi-square and c is one. The moments of observed predictors
+among themselves, which fit exactly, are given: all matrices leave them out, as lavaan does.
 
 Zhang, X., & Savalei, V. (2023). New computations for RMSEA and CFI following FIML and TS estimation with
 missing data. Psychological Methods, 28(2), 263-283.
@@ -26,13 +27,14 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.linalg import block_diag
+from scipy.linalg import block_diag, null_space
 
 from implstats.sem.estimators.fiml import Incomplete
 from implstats.sem.estimators.incomplete import (
     complete_information,
     moment_derivatives,
     moment_information,
+    pair_index,
     score_products,
 )
 from implstats.sem.inference.fiml_fit import baseline_moments, baseline_places
@@ -77,14 +79,16 @@ def corrected_tests(
     robust : bool
         Whether Gamma is the sandwich.
     """
-    W, H, gamma = _saturated_matrices(groups, robust=robust)
     p = len(structures[0].observed)
-    base = np.eye(len(H) // len(groups))[:, baseline_places(p, x, groups[0].auxiliary)]
+    kept = moments_kept(p, x)
+    W, H, gamma = _saturated_matrices(groups, kept, robust=robust)
+    base = np.eye(len(kept))[kept][
+        :, np.setdiff1d(baseline_places(p, x, groups[0].auxiliary), np.nonzero(~kept))
+    ]
+    delta = _all_derivatives(structures, stacks, tangent, kept)
     return Corrected(
         chisq=sum(complete_chisq(g, at.cov, at.mean) for g, at in zip(groups, moments, strict=True)),
-        scale=_expectation(W, H, gamma, _all_derivatives(structures, moments, stacks, tangent)) / df
-        if df
-        else None,
+        scale=_expectation(W, H, gamma, delta) / df if df else None,
         baseline_chisq=sum(complete_chisq(g, *baseline_moments(g, x)) for g in groups),
         baseline_scale=_expectation(W, H, gamma, block_diag(*[base] * len(groups))) / baseline_df
         if baseline_df
@@ -92,52 +96,45 @@ def corrected_tests(
     )
 
 
-def _saturated_matrices(groups: Sequence[Incomplete], *, robust: bool) -> tuple[Array, Array, Array]:
-    """W, H and Gamma of the moments of all groups, of one person of all."""
+def moments_kept(p: int, x: Sequence[int]) -> NDArray[np.bool_]:
+    """Return which distinct moments, then means, are not those of predictors among themselves.
+
+    >>> moments_kept(2, [1]).tolist()
+    [True, True, False, True, False]
+    """
+    i, j, _ = pair_index(p)
+    return np.concatenate([~(np.isin(i, x) & np.isin(j, x)), ~np.isin(np.arange(p), x)])
+
+
+def _saturated_matrices(
+    groups: Sequence[Incomplete], kept: NDArray[np.bool_], *, robust: bool
+) -> tuple[Array, Array, Array]:
+    """W, H and Gamma of the moments kept of all groups, of one person of all."""
     n = sum(g.patterns.n for g in groups)
+    which = np.ix_(kept, kept)
     of_w, of_h, of_gamma = [], [], []
     for g in groups:
         share = g.patterns.n / n
-        H = moment_information(g.patterns, g.saturated.state, observed=True)
+        H = moment_information(g.patterns, g.saturated.state, observed=True)[which]
         gamma: Array = np.linalg.inv(H).astype(float, copy=False)
         if robust:
-            J = score_products(g.patterns, g.saturated.state, g.saturated.mean) / g.patterns.n
+            J = score_products(g.patterns, g.saturated.state, g.saturated.mean)[which] / g.patterns.n
             gamma = gamma @ J @ gamma
-        of_w.append(share * complete_information(g.saturated.cov))
+        of_w.append(share * complete_information(g.saturated.cov)[which])
         of_h.append(share * H)
         of_gamma.append(gamma / share)
     return block_diag(*of_w), block_diag(*of_h), block_diag(*of_gamma)
 
 
 def _all_derivatives(
-    structures: Sequence[Structure],
-    moments: Sequence[Moments],
-    stacks: Sequence[Stacks],
-    tangent: Array | None,
+    structures: Sequence[Structure], stacks: Sequence[Stacks], tangent: Array | None, kept: NDArray[np.bool_]
 ) -> Array:
-    """Delta of the moments of all groups, in the free directions and in the moments of predictors."""
-    of_group = zip(structures, stacks, strict=True)
-    free = np.vstack([columns_to_free(structure, moment_derivatives(s)) for structure, s in of_group])
-    predictors = [
-        moment_derivatives(_predictor_stacks(structure, at))
-        for structure, at in zip(structures, moments, strict=True)
-    ]
-    return np.hstack([free if tangent is None else free @ tangent, block_diag(*predictors)])
-
-
-def _predictor_stacks(structure: Structure, moments: Moments) -> Stacks:
-    """Derivatives in the moments of fixed predictors, which the model takes from the sample."""
-    T, p = moments.total, len(structure.observed)
-    cells = [(i, j) for matrix, i, j, *_ in structure.exo if matrix == "psi"]
-    levels = [i for matrix, i, *_ in structure.exo if matrix == "alpha"]
-    rows, cols = [i for i, _ in cells], [j for _, j in cells]
-    none = np.zeros((p, len(levels)))
-    half = np.where(np.array(rows, dtype=int) == np.array(cols, dtype=int), 0.5, 1.0)
-    return Stacks(
-        a=np.hstack([T[:, rows], none]),
-        b=np.hstack([T[:, cols] * half, none]),
-        m=np.hstack([np.zeros((p, len(cells))), T[:, levels]]),
-    )
+    """Delta of the moments kept of all groups, in the directions that leave all other moments alone."""
+    found = [columns_to_free(s, moment_derivatives(d)) for s, d in zip(structures, stacks, strict=True)]
+    free, given = (np.vstack([delta[rows] for delta in found]) for rows in (kept, ~kept))
+    if tangent is not None:
+        free, given = free @ tangent, given @ tangent
+    return free @ null_space(given) if given.any() else free
 
 
 def _expectation(W: Array, H: Array, gamma: Array, delta: Array) -> float:
