@@ -13,12 +13,13 @@ sqrt(phi / (phi + error)) for Bartlett; below .9 persons should not be compared 
 A person's missing answers are left out of the formulas, which under full information is all that the answers
 given can tell; else persons with a missing answer have no score. Standard errors take the model as known.
 Without a mean structure the latent intercepts are zero, and observed predictors give factors their means.
+Ordered items: the mode given the answers (ebm) or the likelihood's maximum (ml), see
+:mod:`implstats.sem.after.ordered_scores`; of continuous items these are the regression and Bartlett scores.
 Thomson (1951); Bartlett (1937), British Journal of Psychology 28; Grice (2001), Psychological Methods 6.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, get_args
 
@@ -26,8 +27,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from implstats.errors import DataError, ModelError, NotSupportedError, UsageError, did_you_mean
-from implstats.results import Check
+from implstats.results import Check, finite_or_none
 from implstats.sem.after.normal_theory import normal_theory_fit
+from implstats.sem.after.ordered_scores import ordered_scores, simulated_determinacy
+from implstats.sem.after.score_checks import Determinacy, score_checks
 from implstats.sem.data.groups import group_label
 from implstats.sem.data.sample import read_columns
 from implstats.sem.fitted import Estimated
@@ -39,30 +42,12 @@ if TYPE_CHECKING:
 
 Array = NDArray[np.float64]
 Mask = NDArray[np.bool_]
-Method = Literal["regression", "bartlett"]
+Method = Literal["regression", "bartlett", "ebm", "ml"]
+# The same ideas under ordered items and under continuous ones.
+FOR_ORDERED = {"regression": "ebm", "bartlett": "ml"}
+FOR_NUMBERS = {"ebm": "regression", "ml": "bartlett"}
 # Eigenvalues of Lambda' Sigma^-1 Lambda, scaled to a unit diagonal, below this: factors cannot be told apart.
 SINGULAR = 1e-9
-# Below this correlation of score and factor, ranks of persons are loose (Grice 2001).
-LOOSE = 0.9
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Determinacy:
-    """How well complete answers determine one factor in one group.
-
-    Attributes
-    ----------
-    group, factor : str
-    correlation : float or None
-        Of score and factor; ``None`` where the score does not exist.
-    reliability : float or None
-        Its square.
-    """
-
-    group: str
-    factor: str
-    correlation: float | None
-    reliability: float | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,7 +56,8 @@ class FactorScores:
 
     Attributes
     ----------
-    method : {"regression", "bartlett"}
+    method : {"regression", "bartlett", "ebm", "ml"}
+        What was used: the last two with ordered items.
     factors : tuple of str
     index : pandas.Index
         Of the caller's frame.
@@ -108,10 +94,11 @@ def factor_scores(result: SemResult, data: pd.DataFrame, *, method: Method = "re
     Parameters
     ----------
     result : SemResult
-        A fit of numbers, by any estimator, with latent variables.
+        A fit with latent variables, of numbers or ordered items, by any estimator.
     data : pandas.DataFrame
         The persons to score: those of the fit, whose rows a fit does not keep, or others.
-    method : {"regression", "bartlett"}
+    method : {"regression", "bartlett", "ebm", "ml"}
+        With ordered items "regression" means ebm and "bartlett" ml, without any the reverse, as in lavaan.
 
     Raises
     ------
@@ -120,8 +107,8 @@ def factor_scores(result: SemResult, data: pd.DataFrame, *, method: Method = "re
     DataError
         Variables of the model, or its group, that the frame lacks.
     ModelError, NotSupportedError
-        The fit failed, has no latent variable, or its estimator is not served; Bartlett's method with
-        observed variables in regressions.
+        The fit failed or has no latent variable; Bartlett's method with observed variables in regressions;
+        ordered items that are correlated given the factors.
 
     Examples
     --------
@@ -138,17 +125,19 @@ def factor_scores(result: SemResult, data: pd.DataFrame, *, method: Method = "re
         known = get_args(Method)
         raise UsageError(
             f"method '{method}' is not known{did_you_mean(method, known) or '.'} Choose regression or "
-            "bartlett."
+            "bartlett (ebm or ml with ordered items)."
         )
-    estimated = normal_theory_fit(result, what="Factor scores", least_squares=True)
+    estimated = _served(result)
+    ordered = bool(estimated.options.ordered)
+    used = (FOR_ORDERED if ordered else FOR_NUMBERS).get(method, method)
     names = estimated.table.names
     if not names.latent:
         raise ModelError("Factor scores: the model has no latent variable.")
     if not hasattr(data, "columns"):
         raise UsageError(f"The data should be a pandas DataFrame; this is a {type(data).__name__}.")
-    if method == "bartlett" and len(estimated.structures[0].eta) > len(names.latent):
+    if used in ("bartlett", "ml") and _with_observed(estimated):
         raise NotSupportedError(
-            "Factor scores: Bartlett's method is not served where observed variables stand in regressions, "
+            f"Factor scores: method '{method}' is not served where observed variables stand in regressions, "
             "because their part in it is not settled. Use method 'regression'."
         )
     values = read_columns(data, names.observed, names.latent)
@@ -157,22 +146,52 @@ def factor_scores(result: SemResult, data: pd.DataFrame, *, method: Method = "re
     errors = np.full_like(scores, np.nan)
     usable = _usable(estimated, values) & (groups >= 0)
     determinacy: list[Determinacy] = []
+    unbounded = 0
     for g, label in enumerate(estimated.sample.labels):
         rows = np.nonzero(usable & (groups == g))[0]
+        if ordered:
+            scores[rows], errors[rows], more = ordered_scores(estimated, g, values[rows], method=used)
+            unbounded += more
+            correlations = simulated_determinacy(estimated, g, method=used)
+            determinacy += _simulated(names.latent, label, correlations)
+            continue
         mean = (estimated.moments[g] if estimated.table.means else estimated.sample.groups[g].moments).mean
-        scores[rows], errors[rows] = _score_group(estimated, g, values[rows] - mean, method)
-        determinacy += _determinacy(estimated, g, label, method)
+        scores[rows], errors[rows] = _score_group(estimated, g, values[rows] - mean, used)
+        determinacy += _determinacy(estimated, g, label, used)
     without = int(np.isnan(scores).all(axis=1).sum())
     return FactorScores(
-        method=method,
+        method=used,
         factors=names.latent,
         index=data.index,
         scores=scores,
         std_errors=errors,
         n_without=without,
         determinacy=tuple(determinacy),
-        checks=_checks(estimated, without, determinacy),
+        checks=score_checks(estimated, int((~usable).sum()), determinacy, unbounded),
     )
+
+
+def _served(result: SemResult) -> Estimated:
+    """What the fit keeps, of ordered items too."""
+    if result.fitted is not None and result.fitted.options.ordered:
+        return result.fitted
+    return normal_theory_fit(result, what="Factor scores", least_squares=True, two_stage=True)
+
+
+def _with_observed(estimated: Estimated) -> bool:
+    """Whether observed variables stand in regressions, apart from the given predictors of ordered items."""
+    structure = estimated.structures[0]
+    observed = set(structure.eta[structure.n_latent :])
+    return bool(observed - set(estimated.table.names.x if estimated.options.ordered else ()))
+
+
+def _simulated(factors: tuple[str, ...], label: str, correlations: Array) -> list[Determinacy]:
+    return [
+        Determinacy(
+            group=label, factor=factor, correlation=finite_or_none(r), reliability=finite_or_none(r * r)
+        )
+        for factor, r in zip(factors, correlations.tolist(), strict=True)
+    ]
 
 
 def _groups(estimated: Estimated, data: pd.DataFrame) -> NDArray[np.intp]:
@@ -191,9 +210,11 @@ def _groups(estimated: Estimated, data: pd.DataFrame) -> NDArray[np.intp]:
 def _usable(estimated: Estimated, values: Array) -> Mask:
     """Rows that the fit would have used."""
     seen = ~np.isnan(values)
-    if not estimated.sample.full_information:
+    options, x = estimated.options, estimated.x
+    if options.missing == "listwise":
         return np.asarray(seen.all(axis=1))
-    return np.asarray(seen.any(axis=1) & seen[:, estimated.x].all(axis=1))
+    some = seen[:, [i for i in range(values.shape[1]) if i not in x]] if options.ordered else seen
+    return np.asarray(some.any(axis=1) & (seen[:, x].all(axis=1) | options.two_stage))
 
 
 def _score_group(estimated: Estimated, group: int, centred: Array, method: str) -> tuple[Array, Array]:
@@ -269,30 +290,3 @@ def _determinacy(estimated: Estimated, group: int, label: str, method: str) -> l
             )
         )  # fmt: skip
     return found
-
-
-def _checks(estimated: Estimated, without: int, determinacy: Sequence[Determinacy]) -> tuple[Check, ...]:
-    checks = []
-    if without:
-        how = "no answer, no group of the model or a missing predictor"
-        if not estimated.sample.full_information:
-            how = "a missing answer or no group of the model; missing='fiml' scores the answers given"
-        checks.append(
-            Check(name="missing", status="info", message=f"{without} row(s) without scores: {how}.")
-        )
-    undefined = list(dict.fromkeys(d.factor for d in determinacy if d.correlation is None))
-    if undefined:
-        checks.append(Check(
-            name="undefined", status="warn",
-            message=f"No score or determinacy for {', '.join(undefined)}: nothing measures it directly, its "
-            "variance is not positive, or the items cannot tell factors apart. Bartlett's method needs "
-            "indicators; regression scores factors of factors too.",
-        ))  # fmt: skip
-    loose = list(dict.fromkeys(d.factor for d in determinacy if (d.correlation or 1.0) < LOOSE))
-    if loose:
-        checks.append(Check(
-            name="determinacy", status="warn",
-            message=f"Scores of {', '.join(loose)} correlate below {LOOSE:g} with the factor: fine for group "
-            "comparisons at best, not for judging single persons.",
-        ))  # fmt: skip
-    return tuple(checks)
