@@ -101,3 +101,35 @@ def after_fit(after_reference, load_data):
         return sem.fit(meta["model_syntax"], data, kind="cfa", **AFTER.get(name, {})), data
 
     return fitted
+
+
+@pytest.fixture(scope="session")
+def weighed_reference() -> dict[str, Any]:
+    """What lavaan says beyond the estimates of ordered items and of least squares, model by model."""
+    with gzip.open(REFERENCE / "after_ordered.json.gz", "rt", encoding="utf-8") as file:
+        return json.load(file)
+
+
+@pytest.fixture(scope="session")
+def weighed_fit(weighed_reference, load_data):
+    """Return a function: name of a model of ``weighed_reference`` -> our fit, made once."""
+    from implstats import sem
+
+    names = {"std.lv": "std_lv", "group.equal": "group_equal"}
+
+    @functools.cache
+    def fitted(name: str):
+        meta = weighed_reference[name]["meta"]
+        if meta["data"] == "binary":
+            data = (load_data("bfi_an10_n600") > 3).astype(int)
+        else:
+            data = load_data(meta["data"])
+        options = {
+            names.get(key, key): tuple(value) if key in ("ordered", "group.equal") else value[0]
+            for key, value in meta["options"].items()
+            if key != "fixed.x"
+        }
+        data = data.head(meta["head"]) if meta["head"] else data
+        return sem.fit(meta["model_syntax"], data, kind="cfa", **options)
+
+    return fitted

@@ -54,6 +54,7 @@ def test_indices_agree_with_lavaan(after_reference, after_fit, name):
         if not (row.op == "~~" and row.lhs == row.rhs):
             assert row.sepc_lv == pytest.approx(table["sepc.lv"][k], abs=TOLERANCE), row
             assert row.sepc_all == pytest.approx(table["sepc.all"][k], abs=TOLERANCE), row
+            assert row.sepc_nox == pytest.approx(table["sepc.nox"][k], abs=TOLERANCE), row
 
 
 @pytest.mark.parametrize("name", ["ml", "structural", "predictors", "equal", "fiml", "scalar", "fiml_metric"])

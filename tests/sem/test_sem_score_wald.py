@@ -110,36 +110,10 @@ def test_dependent_hypotheses_are_refused(after_fit):
         sem.wald_test(after_fit("equal")[0], "c == d")
 
 
-def test_what_needs_a_likelihood_refuses_least_squares(after_fit):
-    result, _ = after_fit("gls")
-    for ask in (sem.residuals, sem.modification_indices, sem.score_tests):
-        with pytest.raises(NotSupportedError, match="GLS"):
-            ask(result)
-
-
-def test_ordered_items_are_refused_by_name(load_data):
-    data = load_data("bfi_an10_n600")
-    names = list(data.columns[:4])
-    result = sem.fit(f"f =~ a*{names[0]} + {' + '.join(names[1:])}", data, kind="cfa", ordered=names)
-    asked = (
-        sem.standardised, sem.residuals, sem.modification_indices, sem.score_tests,
-        lambda fit: sem.factor_scores(fit, data), lambda fit: sem.wald_test(fit, "a == 1"),
-    )  # fmt: skip
-    for ask in asked:
-        with pytest.raises(NotSupportedError, match="lavaan"):
-            ask(result)
-
-
 def test_two_stage_fits_and_clusters_are_refused_where_their_errors_differ(hs, load_data, three_factors):
     gaps = load_data("hs1939_missing")
     result = sem.fit(three_factors, gaps, kind="cfa", missing="two.stage")
-    asked = (
-        sem.residuals,
-        sem.modification_indices,
-        sem.score_tests,
-        lambda fit: sem.factor_scores(fit, gaps),
-    )
-    for ask in asked:
+    for ask in (sem.residuals, sem.modification_indices, sem.score_tests):
         with pytest.raises(NotSupportedError, match="two-stage"):
             ask(result)
     clusters = hs.assign(room=np.arange(len(hs)) // 10)

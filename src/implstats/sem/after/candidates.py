@@ -2,7 +2,9 @@
 
 Loadings of every indicator on every latent variable, residual covariances, (co)variances of latent
 variables, regressions among the variables that take part in regressions, and intercepts. Beyond lavaan 0.6-14
-also the residual covariances of outcomes that measure nothing, such as those of two mediators.
+also the residual covariances of outcomes that measure nothing, such as those of two mediators. Models of
+ordered items hold given their predictors, which are then no outcomes; under the delta parameterisation an
+ordered item is no predictor, because its residual variance follows from the other parameters.
 """
 
 from __future__ import annotations
@@ -11,14 +13,15 @@ from collections.abc import Iterable, Sequence
 
 from implstats.sem.language.rows import Row
 from implstats.sem.language.table import ParameterTable
+from implstats.sem.options import Options
 
 Pair = tuple[str, str]
 
 
-def candidate_rows(table: ParameterTable) -> list[Row]:
+def candidate_rows(table: ParameterTable, options: Options) -> list[Row]:
     """Return the parameters that the first group's table lacks, each once, as free rows."""
     rows, latent = table.of_group(1), table.names.latent
-    x = set(table.names.x)
+    x, items = set(table.names.x), set(options.ordered if options.parameterization == "delta" else ())
     outcomes = [name for name in table.names.observed if name not in x]
     indicators = {row.rhs for row in rows if row.op == "=~"}
     equations = _equation_names(rows)
@@ -29,7 +32,10 @@ def candidate_rows(table: ParameterTable) -> list[Row]:
         ("~", y, other)
         for y in equations
         for other in equations
-        if y != other and not (y in indicators and y in outcomes and other in latent)
+        if y != other
+        and not (y in indicators and y in outcomes and other in latent)
+        and not (options.ordered and y in x)
+        and other not in items
     ]
     if table.means:
         found += [("~1", name, "") for name in (*table.names.observed, *latent)]

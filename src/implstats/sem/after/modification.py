@@ -1,17 +1,19 @@
 """Modification indices: what chi-square would lose, about, if one more parameter were free.
 
-At the estimate, with s_k = -1/2 dF/dtheta_k the mean score of a parameter that the model lacks (or fixes)
-and I the information of the model extended by it,
+At the estimate, with s_k the mean score of a parameter that the model lacks (or fixes) and I the
+information of the model extended by it, both of :mod:`implstats.sem.after.scores`,
 
     V_k = I_kk - I_k. P I_.k,     MI_k = n s_k^2 / V_k,     EPC_k = s_k / V_k
 
 P (q, q) is the inverse information of the model within its constraints; moments of fixed predictors count
 among its parameters here, because a regression of a predictor makes it random. All candidates come from one
 gradient and one information of the model with every candidate in it; nothing is fitted again. The expected
-change is standardised as the parameter itself would be (sepc.lv, sepc.all); of a variance it is the change
-in shares of the total variance, where lavaan 0.6-14 gives the estimate with the sign of the change.
-A candidate with V_k = 0 would not be identified and is left out, as in lavaan. Under MLR and MLM the indices
-are those of normal theory: a scaled version has no agreed form, and lavaan gives none.
+change is standardised as the parameter itself would be (sepc.lv, sepc.all; sepc.nox leaves predictors in
+their units); of a variance it is the change in shares of the total variance, where lavaan 0.6-14 gives the
+estimate with the sign of the change. A candidate with V_k = 0 would not be identified and is left out, as
+in lavaan; so are residual variances of ordered items under delta, and their scales under theta, which
+follow from the other parameters. Under robust estimators the indices are those of their criterion, normal
+theory or least squares: a scaled version has no agreed form, and lavaan gives none.
 Sorbom (1989), Psychometrika 54; Saris, Satorra & Sorbom (1987), Sociological Methodology 17.
 """
 
@@ -29,19 +31,19 @@ from implstats.errors import UsageError, did_you_mean
 from implstats.results import Check, finite_or_none
 from implstats.sem.after.candidates import candidate_rows
 from implstats.sem.after.extended import Extended, extend, wider_tangent
-from implstats.sem.after.normal_theory import normal_theory_fit
-from implstats.sem.estimators.criterion import criterion_of
-from implstats.sem.estimators.ml import Evaluation
+from implstats.sem.after.normal_theory import LEAST_SQUARES, NORMAL_THEORY, normal_theory_fit
+from implstats.sem.after.scores import ScoreAt, score_at
 from implstats.sem.fitted import Estimated
+from implstats.sem.language.rows import Row
 from implstats.sem.model.standardise import standardised
-from implstats.sem.options import Information
+from implstats.sem.options import Information, Options
 from implstats.sem.results import SemResult
 
 if TYPE_CHECKING:
     import pandas as pd
 
 Array = NDArray[np.float64]
-KINDS = ("=~", "~~", "~", "~1")
+KINDS = ("=~", "~~", "~", "~1", "|", "~*~")
 # Share of a parameter's information that the others leave: below it the parameter is not identified.
 UNIDENTIFIED = 1e-6
 
@@ -61,8 +63,9 @@ class ModificationIndex:
         Approximate drop of chi-square, one degree of freedom, and its p-value.
     epc : float
         Expected change of the parameter, in the units of the data.
-    sepc_lv, sepc_all : float or None
-        The same in standard deviations of the latent, of all variables.
+    sepc_lv, sepc_all, sepc_nox : float or None
+        The same in standard deviations of the latent, of all variables, of all but predictors; ``None`` for
+        the scale of an ordered item, which standardising fixes.
     """
 
     lhs: str
@@ -76,6 +79,7 @@ class ModificationIndex:
     epc: float
     sepc_lv: float | None
     sepc_all: float | None
+    sepc_nox: float | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -116,11 +120,11 @@ def modification_indices(
     Parameters
     ----------
     result : SemResult
-        A fit by ML or one of its robust forms that did not fail.
+        A fit by any estimator that did not fail.
     minimum : float, optional
         Leave out smaller indices.
     kinds : sequence of str, optional
-        Operators to keep, of ``=~ ~~ ~ ~1``.
+        Operators to keep, of ``=~ ~~ ~ ~1 | ~*~``.
     information : {"expected", "observed"}
         lavaan takes the expected one, under full information too, where it needs answers missing completely
         at random; the observed one does not.
@@ -130,7 +134,7 @@ def modification_indices(
     UsageError
         Unknown kinds or information, a negative minimum.
     ModelError, NotSupportedError
-        The fit failed, its estimator is not served, or persons stand in clusters.
+        The fit failed, is one of two stages, or persons stand in clusters.
 
     Examples
     --------
@@ -146,17 +150,15 @@ def modification_indices(
     """
     _check_call(minimum, kinds, information)
     estimated = normal_theory_fit(
-        result, what="Modification indices", clusters=False,
+        result, what="Modification indices", least_squares=True, ordered=True, clusters=False,
         instead="They take persons as independent. Free the parameter and compare both fits (sem.compare).",
     )  # fmt: skip
-    wanted = set(kinds or KINDS)
-    add = [row for row in candidate_rows(estimated.table) if row.op in wanted]
-    model = extend(estimated, free=lambda row: row.exo or row.op in wanted, add=add)
-    at = criterion_of(model.structures, estimated.sample)(model.theta, information)
-    if at.gradient is None or at.information is None:
-        raise AssertionError("the criterion exists at an optimum")
+    wanted, options = set(kinds or KINDS), estimated.options
+    add = [row for row in candidate_rows(estimated.table, options) if row.op in wanted]
+    model = extend(estimated, free=lambda row: _freed(row, wanted, options), add=add)
+    at = score_at(model.structures, estimated.sample, model.theta, information)
     q = estimated.table.n_free + model.n_exo
-    score, V = score_and_variance(at.gradient, at.information, tangent=wider_tangent(estimated, model.n_exo))
+    score, V = score_and_variance(at.score, at.information, tangent=wider_tangent(estimated, model.n_exo))
     identified = UNIDENTIFIED * np.diag(at.information)[q:] < V
     epc = np.divide(score, V, out=np.zeros_like(V), where=identified)
     rows = _rows(estimated, model, at, epc, n_mi=estimated.sample.n * score * epc, keep=identified)
@@ -164,6 +166,16 @@ def modification_indices(
     left_out = int((~identified).sum())
     return ModificationIndices(
         rows=tuple(rows), information=information, n_unidentified=left_out, checks=_checks(result, left_out)
+    )
+
+
+def _freed(row: Row, wanted: set[str], options: Options) -> bool:
+    """Whether a fixed row becomes free; moments of predictors do, unless the model holds given them."""
+    if row.exo:
+        return not options.ordered
+    follows = row.lhs == row.rhs and row.lhs in options.ordered
+    return row.op in wanted and not (
+        follows and row.op == ("~~" if options.parameterization == "delta" else "~*~")
     )
 
 
@@ -181,48 +193,56 @@ def _check_call(minimum: float | None, kinds: Sequence[str] | None, information:
         )
 
 
-def score_and_variance(gradient: Array, information: Array, *, tangent: Array) -> tuple[Array, Array]:
+def score_and_variance(score: Array, information: Array, *, tangent: Array) -> tuple[Array, Array]:
     """Return s and V of the r parameters behind the q that the model has, each of shape (r,).
 
     Parameters
     ----------
-    gradient, information : ndarray, shapes (q + r,) and (q + r, q + r)
-        Of F and of one person, in the extended model.
+    score, information : ndarray, shapes (q + r,) and (q + r, q + r)
+        Of one person, in the extended model.
     tangent : ndarray, shape (q, t)
         K; P = K (K' I K)^-1 K'.
     """
     q = len(tangent)
     along = information[q:, :q] @ tangent
     middle = np.linalg.solve(tangent.T @ information[:q, :q] @ tangent, along.T)
-    return -0.5 * gradient[q:], np.diag(information)[q:] - (along * middle.T).sum(axis=1)
+    return score[q:], np.diag(information)[q:] - (along * middle.T).sum(axis=1)
 
 
 def _rows(
-    estimated: Estimated, model: Extended, at: Evaluation, epc: Array, *, n_mi: Array, keep: NDArray[np.bool_]
+    estimated: Estimated, model: Extended, at: ScoreAt, epc: Array, *, n_mi: Array, keep: NDArray[np.bool_]
 ) -> list[ModificationIndex]:
-    q, table = estimated.table.n_free + model.n_exo, replace(model.table, definitions=())
-    moments = [block.moments for block in at.blocks if block.moments is not None]
+    q, table = estimated.table.n_free + model.n_exo, model.table
     change = [float(epc[row.free - q - 1]) if row.free > q else 0.0 for row in table.rows]
-    lv = _by_number(
-        model, standardised(table, model.structures, model.theta, moments, change, observed=False)
-    )
-    every = _by_number(
-        model, standardised(table, model.structures, model.theta, moments, change, observed=True)
-    )
     n_fixed = len(model.new) - model.n_exo - len(model.table.rows) + len(estimated.table.rows)
+    x = table.names.x
+    lv = _standardised(model, at, change, observed=False)
+    every = _standardised(model, at, change, observed=True)
+    nox = _standardised(model, at, change, observed=True, without=x) if x else every
     return [
         ModificationIndex(
             lhs=row.lhs, op=row.op, rhs=row.rhs, group=row.group, group_label=table.groups[row.group - 1],
             fixed=k < n_fixed, mi=float(n_mi[k]), p_value=float(chdtrc(1.0, n_mi[k])), epc=float(epc[k]),
-            sepc_lv=finite_or_none(lv[row.free]), sepc_all=finite_or_none(every[row.free]),
+            sepc_lv=lv[row.free], sepc_all=every[row.free], sepc_nox=nox[row.free],
         )
         for k, row in enumerate(model.new[model.n_exo :])
         if keep[k]
     ]  # fmt: skip
 
 
-def _by_number(model: Extended, values: Sequence[float]) -> dict[int, float]:
-    return {row.free: value for row, value in zip(model.table.rows, values, strict=True) if row.free}
+def _standardised(
+    model: Extended, at: ScoreAt, change: list[float], *, observed: bool, without: Sequence[str] = ()
+) -> dict[int, float | None]:
+    """The changes in standard deviations, by the number of the parameter."""
+    table = replace(model.table, definitions=())
+    values = standardised(
+        table, model.structures, model.theta, at.moments, change, observed=observed, without=without
+    )
+    return {
+        row.free: None if row.op == "~*~" else finite_or_none(value)
+        for row, value in zip(table.rows, values, strict=True)
+        if row.free
+    }
 
 
 def _checks(result: SemResult, left_out: int) -> tuple[Check, ...]:
@@ -240,11 +260,14 @@ def _checks(result: SemResult, left_out: int) -> tuple[Check, ...]:
             message=f"{left_out} candidate(s) left out: the model would not be identified with one of "
             "them free.",
         ))  # fmt: skip
-    if result.estimator != "ML":
+    if result.estimator not in ("ML", *LEAST_SQUARES):
         checks.append(Check(
             name="robust", status="info",
-            message=f"The indices are those of normal theory, also under {result.estimator}: scaled "
-            "ones have no agreed "
-            "form, and lavaan gives none.",
+            message=f"The indices are those of {_criterion(result)}, also under {result.estimator}: scaled "
+            "ones have no agreed form, and lavaan gives none.",
         ))  # fmt: skip
     return tuple(checks)
+
+
+def _criterion(result: SemResult) -> str:
+    return "normal theory" if result.estimator in NORMAL_THEORY else "the least-squares criterion"

@@ -1,7 +1,8 @@
 """Score tests of equality constraints: what chi-square would lose, about, if they were released.
 
 Give every row of the table its own parameter (r of them). Equal labels and constraints ``==`` are then rows
-of a matrix R (m, r) of full rank, and with s the mean score and I the information of one person there,
+of a matrix R (m, r) of full rank, and with s the mean score and I the information of one person there
+(:mod:`implstats.sem.after.scores`),
 
     all at once    n s' I^- s                  df = rank(I) - (r - m)
     one, the i-th  n (z_i's)^2 / V_i,  V_i = z_i'I z_i - z_i'I K (K'I K)^-1 K'I z_i          df = 1
@@ -25,9 +26,9 @@ from scipy.special import chdtrc
 
 from implstats.errors import ModelError, NotSupportedError, UsageError
 from implstats.results import Check
-from implstats.sem.after.normal_theory import normal_theory_fit
+from implstats.sem.after.normal_theory import LEAST_SQUARES, NORMAL_THEORY, normal_theory_fit
+from implstats.sem.after.scores import score_at
 from implstats.sem.estimators.constraints import null_space
-from implstats.sem.estimators.criterion import criterion_of
 from implstats.sem.fitted import Estimated
 from implstats.sem.language.rows import Row
 from implstats.sem.model.matrices import build_structures, fill_sample_moments
@@ -97,7 +98,7 @@ def score_tests(result: SemResult, *, information: Information = "expected") -> 
     Parameters
     ----------
     result : SemResult
-        A fit by ML or one of its robust forms that did not fail.
+        A fit by any estimator that did not fail.
     information : {"expected", "observed"}
 
     Raises
@@ -105,7 +106,7 @@ def score_tests(result: SemResult, *, information: Information = "expected") -> 
     ModelError
         The fit failed, or the model has no equality constraint.
     NotSupportedError
-        Inequality constraints, an estimator that is not served, or persons in clusters.
+        Inequality constraints, two-stage estimation, or persons in clusters.
 
     Examples
     --------
@@ -119,7 +120,7 @@ def score_tests(result: SemResult, *, information: Information = "expected") -> 
     if information not in get_args(Information):
         raise UsageError(f"information '{information}' is not known. Choose expected or observed.")
     estimated = normal_theory_fit(
-        result, what="Score tests", clusters=False,
+        result, what="Score tests", least_squares=True, ordered=True, clusters=False,
         instead="They take persons as independent. Release the constraint and compare fits (sem.compare).",
     )  # fmt: skip
     if any(not c.equality for c in estimated.table.constraints):
@@ -214,10 +215,8 @@ def _score_and_information(
     structures = build_structures(replace(estimated.table, rows=tuple(rows), n_free=len(owner)))
     for structure, sample in zip(structures, estimated.sample.groups, strict=True):
         fill_sample_moments(structure, sample.moments.cov, sample.moments.mean)
-    at = criterion_of(structures, estimated.sample)(estimated.optimum.theta[owner], information)
-    if at.gradient is None or at.information is None:
-        raise AssertionError("the criterion exists at an optimum")
-    return -0.5 * at.gradient, at.information
+    at = score_at(structures, estimated.sample, estimated.optimum.theta[owner], information)
+    return at.score, at.information
 
 
 def _total(score: Array, information: Array, n: int, *, n_constraints: int) -> tuple[float, int]:
@@ -256,10 +255,11 @@ def _checks(result: SemResult, redundant: list[str], *, lost: int) -> tuple[Chec
             message=f"Releasing all constraints would leave {lost} direction(s) unidentified, which are not "
             "counted in the degrees of freedom.",
         ))  # fmt: skip
-    if result.estimator != "ML":
+    if result.estimator not in ("ML", *LEAST_SQUARES):
+        of = "normal theory" if result.estimator in NORMAL_THEORY else "the least-squares criterion"
         checks.append(Check(
             name="robust", status="info",
-            message=f"Score tests are those of normal theory, also under {result.estimator}, as in lavaan. "
+            message=f"Score tests are those of {of}, also under {result.estimator}, as in lavaan. "
             "sem.compare gives scaled difference tests.",
         ))  # fmt: skip
     return tuple(checks)

@@ -3,7 +3,7 @@
     W = c' (C V C')^-1 c,   chi-square with rank(C) degrees of freedom
 
 with c (m,) the left minus the right sides at the estimate, C (m, q) their exact Jacobian and V (q, q) the
-covariance matrix of the estimates, robust under MLR and MLM. Wald (1943), Transactions of the AMS 54.
+covariance matrix of the estimates, robust under robust estimators. Wald (1943), Transactions of the AMS 54.
 """
 
 from __future__ import annotations
@@ -71,7 +71,7 @@ def wald_test(result: SemResult, hypotheses: str) -> WaldTest:
     Parameters
     ----------
     result : SemResult
-        A fit of numbers, by any estimator, that did not fail.
+        A fit by any estimator that did not fail.
     hypotheses : str
         Equalities of labels, definitions and numbers, one a line or separated by ``;``.
 
@@ -91,7 +91,9 @@ def wald_test(result: SemResult, hypotheses: str) -> WaldTest:
     >>> wald_test(sem.fit("y ~ k*a + m*b", frame), "k == m; k == 1").df
     2
     """
-    estimated = normal_theory_fit(result, what="A Wald test", least_squares=True, two_stage=True)
+    estimated = normal_theory_fit(
+        result, what="A Wald test", least_squares=True, ordered=True, two_stage=True
+    )
     if result.covariance is None:
         raise AssertionError("a proper fit has a covariance matrix")
     asked = _read(estimated, hypotheses)

@@ -30,7 +30,7 @@ def criterion_of(structures: Sequence[Structure], sample: GroupedSample) -> Crit
     def criterion(theta: Array, curvature: Curvature) -> Evaluation:
         blocks = []
         for structure, group in zip(structures, sample.groups, strict=True):
-            block = _evaluate(structure, group, theta, curvature)
+            block = evaluate_group(structure, group, theta, curvature)
             if not np.isfinite(block.value):
                 return Evaluation(value=np.inf)
             blocks.append(block)
@@ -39,7 +39,8 @@ def criterion_of(structures: Sequence[Structure], sample: GroupedSample) -> Crit
     return criterion
 
 
-def _evaluate(structure: Structure, sample: Sample, theta: Array, curvature: Curvature) -> Evaluation:
+def evaluate_group(structure: Structure, sample: Sample, theta: Array, curvature: Curvature) -> Evaluation:
+    """Return one group's criterion F_g with its derivatives in theta, shape (q,)."""
     if sample.least_squares is not None:
         return evaluate_least_squares(structure, sample.least_squares, theta, curvature)
     if sample.incomplete is None:

@@ -6,7 +6,8 @@ deviations,
     loading * sd(latent) / sd(indicator)     regression * sd(predictor) / sd(outcome)     mean / sd
     variance / sd^2                          covariance / sqrt(residual variance product)
 
-so a residual covariance becomes the correlation of the residuals. R^2 = 1 - residual variance / variance.
+so a residual covariance becomes the correlation of the residuals. std_nox leaves predictors in their units:
+of them sd = 1, but where they are regressed on something. R^2 = 1 - residual variance / variance.
 """
 
 from __future__ import annotations
@@ -50,6 +51,7 @@ def standardised(
     values: list[float],
     *,
     observed: bool,
+    without: Sequence[str] = (),
 ) -> list[float]:
     """Return the standardised value of each table row, then of each definition; NaN where it does not exist.
 
@@ -61,12 +63,14 @@ def standardised(
         From :func:`row_values`.
     observed : bool
         True for std_all, False for std_lv.
+    without : sequence of str
+        Predictors that keep their units, for std_nox.
     """
     out: list[float] = []
     for group, (structure, of_group) in enumerate(zip(structures, moments, strict=True), start=1):
         rows = table.of_group(group)
         mine = values[len(out) : len(out) + len(rows)]
-        out += _standardised_rows(rows, structure, theta, of_group, mine, observed=observed)
+        out += _standardised_rows(rows, structure, theta, of_group, mine, observed=observed, without=without)
     by_label: dict[str, float] = {}
     for row, value in zip(table.rows, out, strict=True):
         if row.label:
@@ -82,6 +86,7 @@ def _standardised_rows(
     values: list[float],
     *,
     observed: bool,
+    without: Sequence[str],
 ) -> list[float]:
     """The rows of one group."""
     matrices = filled(structure, theta)
@@ -95,13 +100,22 @@ def _standardised_rows(
     residual.update(zip(structure.eta, map(float, _root(np.diag(matrices["psi"]))), strict=True))
     if not observed:
         residual.update(dict.fromkeys(structure.observed, 1.0))
+    plain = dict.fromkeys(without, 1.0)
+    kept, residual = sd | plain, residual | plain
     pairs = zip(rows, values, strict=True)
-    return [_scale(row, value, sd, residual, observed=observed) for row, value in pairs]
+    return [_scale(row, value, sd, kept, residual, observed=observed) for row, value in pairs]
 
 
 def _scale(
-    row: Row, value: float, sd: dict[str, float], residual: dict[str, float], *, observed: bool
+    row: Row,
+    value: float,
+    sd: dict[str, float],
+    kept: dict[str, float],
+    residual: dict[str, float],
+    *,
+    observed: bool,
 ) -> float:
+    """The standardised value; ``kept`` are standard deviations but of predictors that keep their units."""
     if row.op == "~*~":
         return 1.0 if observed else value
     if row.op == "|":
@@ -111,10 +125,12 @@ def _scale(
     if row.op == "=~":
         return value * sd[row.lhs] / sd[row.rhs]
     if row.op == "~":
-        return value * sd[row.rhs] / sd[row.lhs]
+        return value * kept[row.rhs] / sd[row.lhs]
     if row.op == "~1":
-        return value / sd[row.lhs]
-    return value / sd[row.lhs] ** 2 if row.lhs == row.rhs else value / (residual[row.lhs] * residual[row.rhs])
+        return value / kept[row.lhs]
+    return (
+        value / kept[row.lhs] ** 2 if row.lhs == row.rhs else value / (residual[row.lhs] * residual[row.rhs])
+    )
 
 
 def explained_variance(structure: Structure, theta: Array, moments: Moments) -> dict[str, float]:
