@@ -79,7 +79,7 @@ def test_text_is_for_reading(csv, three_factors):
 def test_help_has_an_example():
     outcome = run("--help")
     assert outcome.exit_code == 0
-    assert "Example: implstats sem" in outcome.output
+    assert "implstats sem model.lav data.csv --ladder --group arm" in outcome.output
 
 
 def test_a_failed_fit_ends_with_status_one_and_the_reason(csv):

@@ -23,6 +23,7 @@ COMMANDS = {
     "report": ("implstats.cli.report:report", "Rebuild report, tables and figures, refitting nothing."),
     "mixed": ("implstats.cli.mixed:mixed", "Fit a mixed model in lme4's formula language."),
     "sem": ("implstats.cli.sem:sem", "Fit a structural equation model in lavaan's language."),
+    "efa": ("implstats.cli.efa:efa", "Explore how many factors items have, and which."),
     "scale": ("implstats.cli.scale:scale", "Reliability, item analysis and agreement of a scale."),
     "simulate": ("implstats.cli.simulate:simulate", "Write the synthetic example study."),
 }

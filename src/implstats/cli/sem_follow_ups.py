@@ -1,12 +1,16 @@
-"""What else ``implstats sem`` can say of a fit: one name a question, one table an answer."""
+"""What else ``implstats sem`` can say of a fit: one name a question, one table an answer.
+
+``FOLLOW_UPS`` are the names of ``--also``; ``WITH_OPTIONS`` have options of their own (``--bootstrap N``).
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from implstats.cli.follow_ups import FollowUp
-from implstats.errors import UsageError
+from implstats.errors import ModelError, UsageError
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -15,11 +19,21 @@ if TYPE_CHECKING:
     from implstats.sem import SemResult
 
 
+BOLLEN_STINE_DRAWS = 1000
+MONTE_CARLO_DRAWS = 20000
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SemSettings:
-    """What follow-ups share: the persons of the fit."""
+    """What follow-ups share: the persons of the fit, what is drawn, and how to fit another model to them."""
 
-    data: pd.DataFrame
+    data: pd.DataFrame | None
+    seed: int
+    interval: str
+    draws: int | None
+    method: str | None
+    cluster: str | None
+    refit: Callable[[str], SemResult]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,6 +75,8 @@ def _scores(result: SemResult, argument: str, settings: SemSettings) -> list[Any
 
     from implstats import sem
 
+    if settings.data is None:
+        raise UsageError("--also scores needs persons; give DATA instead of --cov.")
     found = sem.factor_scores(result, settings.data, method=argument or "regression")  # type: ignore[arg-type]
     table = found.frame.rename_axis("row").reset_index()
     return [
@@ -95,6 +111,63 @@ def _wald(result: SemResult, argument: str, _: SemSettings) -> list[Any]:
     return [sem.wald_test(result, argument)]
 
 
+def _bootstrap(result: SemResult, argument: str, settings: SemSettings) -> list[Any]:
+    from implstats import sem
+
+    more: dict[str, Any] = {}
+    if settings.cluster is not None:
+        more = {"cluster": settings.cluster, "data": settings.data}
+    found = sem.bootstrap(
+        result,
+        draws=int(argument),
+        seed=settings.seed,
+        interval=settings.interval,  # type: ignore[arg-type]
+        **more,
+    )
+    return [Table(frame=found.frame, checks=found.checks)]
+
+
+def _bollen_stine(result: SemResult, _: str, settings: SemSettings) -> list[Any]:
+    import pandas as pd
+
+    from implstats import sem
+
+    found = sem.bollen_stine(result, draws=settings.draws or BOLLEN_STINE_DRAWS, seed=settings.seed)
+    row = {name: getattr(found, name) for name in ("chisq", "df", "p_value", "mean", "critical", "draws",
+                                                   "n_failed", "n_improper")}  # fmt: skip
+    return [Table(frame=pd.DataFrame([row]), checks=found.checks)]
+
+
+def _monte_carlo(result: SemResult, _: str, settings: SemSettings) -> list[Any]:
+    from implstats import sem
+
+    return [sem.monte_carlo(result, draws=settings.draws or MONTE_CARLO_DRAWS, seed=settings.seed)]
+
+
+def _compare(result: SemResult, argument: str, settings: SemSettings) -> list[Any]:
+    import pandas as pd
+
+    from implstats import sem
+
+    other = settings.refit(argument)
+    if other.verdict == "failed":
+        raise ModelError(f"The model to compare with failed: {other.reason}")
+    models = [{"model": name, "verdict": fit.verdict, **_sizes(fit)} for name, fit in
+              (("MODEL", result), ("MODEL2", other))]  # fmt: skip
+    test = {name: value for name, value in asdict(sem.compare(result, other, method=settings.method)).items()
+            if value is not None and value != ""}  # fmt: skip
+    return [Table(frame=pd.DataFrame([test])), Table(frame=pd.DataFrame(models), checks=other.checks)]
+
+
+def _sizes(fit: SemResult) -> dict[str, float | None]:
+    """The fit of one model beside another: scaled or robust where the estimator has it."""
+    found: dict[str, float | None] = {}
+    for name in ("chisq", "df", "pvalue", "cfi", "rmsea", "srmr", "aic", "bic"):
+        kinds = (fit.fit.get(f"{name}{ending}") for ending in (".robust", ".scaled", ""))
+        found[name] = next((value for value in kinds if value is not None), None)
+    return found
+
+
 FOLLOW_UPS = {
     "standardised": FollowUp("Standardised values with standard errors", "[all|lv]", _standardised),
     "modindices": FollowUp("Modification indices", "[MINIMUM]", _modindices),
@@ -104,3 +177,28 @@ FOLLOW_UPS = {
     "score-tests": FollowUp("Score tests of equality constraints", "", _score_tests),
     "wald": FollowUp("Wald test", "HYPOTHESES", _wald),
 }
+WITH_OPTIONS = {
+    "compare": FollowUp("Difference test", "MODEL2", _compare),
+    "bootstrap": FollowUp("Bootstrap", "N", _bootstrap),
+    "bollen-stine": FollowUp("Bollen-Stine test", "", _bollen_stine),
+    "monte-carlo": FollowUp("Monte Carlo intervals", "", _monte_carlo),
+}
+
+
+def all_follow_ups() -> dict[str, FollowUp]:
+    """Return both catalogues as one."""
+    return FOLLOW_UPS | WITH_OPTIONS
+
+
+def requests_of(asked: Mapping[str, Any]) -> list[str]:
+    """Return everything asked for, ``--also`` and options alike, as requests ``name=argument``.
+
+    >>> requests_of({"also": ("residuals",), "compare": (), "bootstrap": 500, "bollen_stine": None,
+    ...     "monte_carlo": True})
+    ['residuals', 'bootstrap=500', 'monte-carlo']
+    """
+    found = [*asked["also"], *(f"compare={model}" for model in asked["compare"])]
+    if asked["bootstrap"]:
+        found.append(f"bootstrap={asked['bootstrap']}")
+    found += ["bollen-stine"] if asked["bollen_stine"] else []
+    return [*found, *(["monte-carlo"] if asked["monte_carlo"] else [])]

@@ -29,6 +29,7 @@ from implstats.sem.exploratory.explore import Exploration, explore, number_of_fa
 from implstats.sem.exploratory.retain import Retention
 from implstats.sem.fit import fit
 from implstats.sem.language.syntax import ModelTextError
+from implstats.sem.model_table import ModelTable, TableRow, model_table
 from implstats.sem.resampling.bollen_stine import BollenStine, bollen_stine
 from implstats.sem.resampling.bootstrap import Bootstrap, BootstrapParameter, bootstrap
 from implstats.sem.resampling.monte_carlo import MonteCarlo, MonteCarloEffect, monte_carlo
@@ -48,6 +49,7 @@ __all__ = [
     "InvarianceLadder",
     "InvarianceStep",
     "ModelMoments",
+    "ModelTable",
     "ModelTextError",
     "ModificationIndex",
     "ModificationIndices",
@@ -65,6 +67,7 @@ __all__ = [
     "SemResult",
     "StandardisedParameter",
     "StandardisedSolution",
+    "TableRow",
     "TwoLevelResult",
     "WaldTest",
     "bollen_stine",
@@ -77,6 +80,7 @@ __all__ = [
     "invariance",
     "longitudinal_invariance",
     "longitudinal_model",
+    "model_table",
     "modification_indices",
     "monte_carlo",
     "number_of_factors",

@@ -86,7 +86,7 @@ def _check_summary(n: int, kind: str) -> list[Check]:
             name="correlations", status="warn",
             message="A correlation matrix was taken as covariances: standard errors are wrong unless the "
                     "model is free of scale, and equality constraints change their meaning. Give standard "
-                    "deviations: multiply rows and columns by them.",
+                    "deviations: multiply rows and columns by them (--sd on the command line).",
         ))  # fmt: skip
     return checks
 

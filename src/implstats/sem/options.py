@@ -21,6 +21,8 @@ Missing = Literal["listwise", "fiml", "pairwise", "two.stage", "robust.two.stage
 Information = Literal["expected", "observed"]
 Parameterization = Literal["delta", "theta"]
 TWO_STAGE = ("two.stage", "robust.two.stage")
+# lavaan reads both spellings; one name a thing inside.
+SPELLINGS = {"two-stage": "two.stage", "robust-two-stage": "robust.two.stage"}
 WITH_GAPS = ("fiml", *TWO_STAGE)
 GROUP_EQUAL = (
     "loadings", "intercepts", "means", "thresholds", "regressions", "residuals", "residual.covariances",
@@ -137,6 +139,7 @@ def check_options(
         missing=missing,
         parameterization=parameterization,
         information=information,
+    missing = SPELLINGS.get(missing, missing)
         group_equal=group_equal,
     )
     if not (isinstance(ci_level, int | float) and 0 < ci_level < 1):

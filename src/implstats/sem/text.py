@@ -12,6 +12,7 @@ SECTIONS = (
     ("|", "Thresholds"),
     ("~*~", "Response scales"),
 )
+WIDEST_TITLE = max(len(title) for _, title in SECTIONS)
 HEAD = f"{'estimate':>10}{'std.err':>10}{'z':>9}{'p':>8}{'low':>10}{'high':>10}{'std.lv':>9}{'std.all':>9}"
 
 
@@ -34,7 +35,7 @@ def result_text(result: SemResult) -> str:
     ]
     if result.verdict != "failed":
         lines += ["", *_fit_lines(result)]
-        width = max((len(_term(p)) for p in result.parameters), default=10) + 4
+        width = max((*(len(_term(p)) for p in result.parameters), WIDEST_TITLE)) + 4
         for op, title in SECTIONS:
             part = [p for p in result.parameters if p.op == op and not (op == "~~" and p.lhs == p.rhs)]
             lines += _section(title, part, width)

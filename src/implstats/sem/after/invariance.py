@@ -24,6 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from implstats.errors import UsageError, did_you_mean
+from implstats.sem.after.compare import _changes as changes
 from implstats.sem.after.compare import Difference, difference, method_of, reproduced
 from implstats.sem.data.groups import group_rows
 from implstats.sem.estimators.search import Problem, build_problem
@@ -228,10 +229,7 @@ def climbed(
     before: SemResult | None = None
     for name, words, problem in zip(names, equal, problems, strict=True):
         fit = fit_problem(problem, start=_start(problem, before))
-        test = None
-        if before is not None and before.fitted is not None and fit.fitted is not None:
-            at = reproduced(before.fitted, fit.fitted) if method == "satorra.bentler.2010" else None
-            test = difference(before, fit, method=method, at=at)  # type: ignore[arg-type]
+        test = None if before is None else _compared(before, fit, method)
         found.append(
             InvarianceStep(
                 name=name, equal=words, released=released if words else (), fit=fit, difference=test
@@ -239,6 +237,21 @@ def climbed(
         )
         before = fit
     return tuple(found)
+
+
+def _compared(before: SemResult, fit: SemResult, method: str) -> Difference | None:
+    """The difference of two steps; one that restricts nothing has no test but its reason."""
+    if before.fitted is None or fit.fitted is None:
+        return None
+    if before.fitted.df == fit.fitted.df:
+        return Difference(
+            method=method, chisq=None, df=0, p_value=None, scale=None, shift=None,
+            **changes(before, fit),
+            reason="This step restricts nothing (equal thresholds of items with three categories are met by "
+            "any groups), so there is nothing to test.",
+        )  # fmt: skip
+    at = reproduced(before.fitted, fit.fitted) if method == "satorra.bentler.2010" else None
+    return difference(before, fit, method=method, at=at)  # type: ignore[arg-type]
 
 
 def _start(problem: Problem, before: SemResult | None) -> Array | None:

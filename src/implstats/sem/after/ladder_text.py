@@ -42,5 +42,9 @@ def _line(step: InvarianceStep) -> str:
     out += number(fit["srmr"], width=8)
     if d is None:
         return out
-    out += number(d.chisq, width=10) + f"{d.df:>6}" + number(d.p_value, width=8)
+    out += number(d.chisq, width=10) + f"{d.df:>6}" + _p_value(d.p_value)
     return out + number(d.cfi, width=8) + number(d.rmsea, width=9) + number(d.srmr, width=8)
+
+
+def _p_value(p: float | None) -> str:
+    return "  < .001" if p is not None and p < 0.001 else number(p, width=8)
