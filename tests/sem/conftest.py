@@ -126,7 +126,7 @@ def weighed_fit(weighed_reference, load_data):
             data = load_data(meta["data"])
         options = {
             names.get(key, key): tuple(value) if key in ("ordered", "group.equal") else value[0]
-            for key, value in meta["options"].items()
+            for key, value in dict(meta["options"]).items()
             if key != "fixed.x"
         }
         data = data.head(meta["head"]) if meta["head"] else data

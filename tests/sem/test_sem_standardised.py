@@ -102,10 +102,43 @@ def test_a_residual_correlation_without_a_residual_variance_is_missing_and_named
 
 def test_wrong_calls_are_refused(after_fit, hs):
     result, _ = after_fit("ml")
-    with pytest.raises(UsageError, match="Choose all or lv"):
-        sem.standardised(result, "nox")
+    with pytest.raises(UsageError, match="Choose all, lv or nox"):
+        sem.standardised(result, "every")
     with pytest.raises(UsageError, match="between 0 and 1"):
         sem.standardised(result, ci_level=95)
     failed = sem.fit("f =~ x1 + x2", hs, kind="cfa")
     with pytest.raises(ModelError, match="the fit failed"):
         sem.standardised(failed)
+
+
+WEIGHED = (
+    "delta", "theta", "stdlv", "dwls", "ulsmv", "wlsm", "wls", "uls", "equal", "equal_theta", "structural",
+    "structural_theta", "pairwise", "mixed", "mixed_theta", "predictor", "mediator", "groups", "groups_equal",
+    "groups_equal_theta", "binary", "binary_theta", "gls", "hs_wls", "hs_dwls", "hs_uls", "gls_equal",
+    "wls_structural", "gls_metric", "dwls_scalar", "gls_path", "ml_predictors",
+)  # fmt: skip
+WITH_PREDICTORS = ("predictor", "mediator", "gls_path", "ml_predictors")
+# lavaan's polychoric correlations lie 4e-8 from their maximum; loadings under theta are twice as steep.
+WEIGHED_TOLERANCE = 1e-7
+CASES = [(name, kind) for name in WEIGHED for kind in ("all", "lv")]
+CASES += [(name, "nox") for name in WITH_PREDICTORS]
+
+
+@pytest.mark.parametrize(("name", "kind"), CASES)
+def test_ordered_items_and_least_squares_agree_with_lavaan(weighed_reference, weighed_fit, name, kind):
+    theirs = weighed_reference[name][f"std_{kind}"]
+    found = {(r.lhs, r.op, r.rhs, r.group): r for r in sem.standardised(weighed_fit(name), kind).parameters}
+    groups = [g or 1 for g in theirs.get("group") or [1] * len(theirs["lhs"])]
+    for k, (lhs, op, rhs, group) in enumerate(
+        zip(theirs["lhs"], theirs["op"], theirs["rhs"], groups, strict=True)
+    ):
+        row = found.get((lhs, op, rhs, group)) or found[rhs, op, lhs, group]
+        assert row.value == pytest.approx(theirs["est.std"][k], abs=WEIGHED_TOLERANCE), row
+        assert (row.std_error or 0.0) == pytest.approx(theirs["se"][k] or 0.0, abs=WEIGHED_TOLERANCE), row
+
+
+def test_both_parameterisations_have_one_standardised_solution(weighed_fit):
+    delta, theta = sem.standardised(weighed_fit("delta")), sem.standardised(weighed_fit("theta"))
+    for one, two in zip(delta.parameters, theta.parameters, strict=True):
+        assert two.value == pytest.approx(one.value, abs=1e-8)
+        assert two.std_error == (None if one.std_error is None else pytest.approx(one.std_error, abs=1e-8))

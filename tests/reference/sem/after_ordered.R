@@ -27,6 +27,7 @@ ask <- function(model, data, ..., wald = NULL, fun = "cfa", head = 0) {
   out <- list(meta = list(lavaan = as.character(packageVersion("lavaan")), data = data, head = head, model_syntax = model,
       options = lapply(list(...), function(v) I(v)), gradient = attr(fit, "polished"), chisq = fitMeasures(fit, "chisq")[[1]]),
     std_all = frame(slim(standardizedSolution(fit, type = "std.all"), std)), std_lv = frame(slim(standardizedSolution(fit, type = "std.lv"), std)),
+    std_nox = if (length(lavNames(fit, "ov.x"))) frame(slim(standardizedSolution(fit, type = "std.nox"), std)),
     mi = frame(maybe(modindices(fit))), mi_observed = frame(maybe(modindices(fit, information = "observed"))))
   for (type in c("raw", "cor.bentler", "cor.bollen")) { r <- maybe(lavResiduals(fit, type = type, se = TRUE, summary = TRUE))
     out$residuals[[type]] <- plain(r) }
@@ -83,6 +84,7 @@ all <- list(
   wls_structural = hs(paste0(m3, "\nspeed ~ visual + textual"), estimator = "WLS", fun = "sem"),
   gls_metric = hs(m3, estimator = "GLS", group = "school", group.equal = "loadings"),
   dwls_scalar = hs(m3, estimator = "DWLS", group = "school", group.equal = c("loadings", "intercepts")),
+  ml_predictors = ask("f =~ x4 + x5 + x6\nf ~ a*x1 + x2\nx9 ~ b*f + x1\nind := a*b", "hs1939", fun = "sem"),
   gls_path = ask("M1 ~ a*X + C\nY ~ b*M1\nM2 ~ M1\nind := a*b", "mediation_n250", estimator = "GLS", fixed.x = FALSE, fun = "sem"))
 binary <- read.csv("data/bfi_an10_n600.csv.gz"); binary[] <- lapply(binary, function(v) as.integer(v > 3))
 path <- file.path(tempdir(), "data"); dir.create(path); write.csv(binary, gzfile(file.path(path, "binary.csv.gz")), row.names = FALSE)

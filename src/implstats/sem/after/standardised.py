@@ -4,23 +4,20 @@ A standardised value is theta_r times powers of standard deviations,
 
     r = theta_r s_a^u s_b^v,   dr / r = dtheta_r / theta_r + u ds_a / s_a + v ds_b / s_b,   var(r) = dr' V dr
 
-with V (q, q) the covariance matrix of the estimates (robust under MLR and MLM) and the variances s^2
-
-    Sigma_ii    2 a_ik b_ik with the stacks of dSigma
-    Phi_jj      the same with E for Lambda E and Phi for Lambda Phi
-    residual variances: parameters themselves
-
-so that a value that standardising fixes, such as a total variance of one, has no standard error. Fixed
-parameters get one where the standard deviations are estimated. The moments of fixed predictors, which the
-model conditions on, vary from sample to sample as well once something is divided by them: they join theta
-with the covariance matrix of normal sample moments, independent of the rest since f(y, x) = f(y | x) f(x); so
-does lavaan. Definitions are worked out from the standardised labels, as in lavaan.
-Rao (1973), 6a.2; Bollen (1989), 8; Rosseel (2012).
+with V (q, q) the covariance matrix of the estimates (robust under robust estimators) and the variances s^2
+and their derivatives those of :mod:`implstats.sem.after.deviations`, so that a value that standardising
+fixes, such as a total variance of one, has no standard error. Fixed parameters get one where the standard
+deviations are estimated. The moments of fixed predictors, which the model conditions on, vary from sample
+to sample as well once something is divided by them: they join theta with the covariance matrix of normal
+sample moments, independent of the rest since f(y, x) = f(y | x) f(x); so does lavaan. Models of ordered
+items hold given their predictors, whose moments are constants there. Definitions are worked out from the
+standardised labels, as in lavaan. Kind "nox" leaves predictors in their units. Rao (1973), 6a.2; Bollen
+(1989), 8; Rosseel (2012).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Literal, get_args
 
@@ -29,14 +26,14 @@ from numpy.typing import NDArray
 
 from implstats.errors import UsageError, did_you_mean
 from implstats.results import Check, finite_or_none
+from implstats.sem.after.deviations import Yardsticks, deviations
 from implstats.sem.after.extended import Extended, extend
 from implstats.sem.after.normal_theory import normal_theory_fit
+from implstats.sem.estimators.least_squares import LeastSquares, derived_values
 from implstats.sem.fitted import Estimated
 from implstats.sem.inference.wald import Wald, wald
 from implstats.sem.language.defined import Dual, evaluate
 from implstats.sem.language.rows import Row
-from implstats.sem.model.matrices import Structure, columns_to_free, filled
-from implstats.sem.model.moments import Moments, derivative_stacks, implied_moments
 from implstats.sem.model.standardise import row_values
 from implstats.sem.results import SemResult
 
@@ -44,7 +41,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 Array = NDArray[np.float64]
-Kind = Literal["all", "lv"]
+Kind = Literal["all", "lv", "nox"]
 # Standardised values are of order one: a spread below this is rounding of a value that cannot vary.
 NO_SPREAD = 1e-9
 
@@ -84,8 +81,8 @@ class StandardisedSolution:
 
     Attributes
     ----------
-    kind : {"all", "lv"}
-        By the standard deviations of all variables, or of the latent ones.
+    kind : {"all", "lv", "nox"}
+        By the standard deviations of all variables, of the latent ones, or of all but observed predictors.
     ci_level : float
     parameters : tuple of StandardisedParameter
     checks : tuple of Check
@@ -112,8 +109,9 @@ def standardised(
     Parameters
     ----------
     result : SemResult
-        A fit of numbers, by any estimator, that did not fail.
-    kind : {"all", "lv"}
+        A fit by any estimator that did not fail.
+    kind : {"all", "lv", "nox"}
+        ``nox`` leaves observed predictors in their units, which suits those of two values.
     ci_level : float, optional
         By default the fit's.
 
@@ -121,8 +119,8 @@ def standardised(
     ------
     UsageError
         An unknown kind, a level outside 0 to 1.
-    ModelError, NotSupportedError
-        The fit failed, or the items are ordered.
+    ModelError
+        The fit failed.
 
     Examples
     --------
@@ -137,17 +135,24 @@ def standardised(
     """
     if kind not in get_args(Kind):
         raise UsageError(
-            f"kind '{kind}' is not known{did_you_mean(kind, get_args(Kind)) or '.'} Choose all or lv."
+            f"kind '{kind}' is not known{did_you_mean(kind, get_args(Kind)) or '.'} Choose all, lv or nox."
         )
-    estimated = normal_theory_fit(result, what="Standardised values", least_squares=True, two_stage=True)
+    estimated = normal_theory_fit(
+        result, what="Standardised values", least_squares=True, ordered=True, two_stage=True
+    )
     level = estimated.options.ci_level if ci_level is None else ci_level
     if not 0 < level < 1:
         raise UsageError(f"ci_level should lie between 0 and 1 (got {level}); 0.95 is usual.")
     if result.covariance is None:
         raise AssertionError("a proper fit has a covariance matrix")
-    model = extend(estimated, free=lambda row: row.exo)
+    given = bool(estimated.options.ordered)
+    model = extend(estimated, free=lambda row: row.exo and not given)
+    for structure, sample in zip(model.structures, estimated.sample.groups, strict=True):
+        if sample.least_squares is not None:
+            derived_values(structure, sample.least_squares, model.theta)
     covariance = _with_predictors(estimated, model, result.covariance)
-    found = standardised_duals(model, observed=kind == "all")
+    statistics = [sample.least_squares for sample in estimated.sample.groups]
+    found = standardised_duals(model, statistics, kind=kind)
     rows = []
     for parameter, dual in zip(result.parameters, found, strict=True):
         w = _wald(dual, covariance, level)
@@ -196,18 +201,19 @@ def _with_predictors(estimated: Estimated, model: Extended, covariance: Array) -
     return out
 
 
-def standardised_duals(model: Extended, *, observed: bool) -> list[Dual]:
+def standardised_duals(
+    model: Extended, statistics: Sequence[LeastSquares | None], *, kind: Kind
+) -> list[Dual]:
     """Return value and gradient, shape (q,), of each row, then of each definition."""
     table, q = model.table, model.table.n_free
     values = row_values(table, model.structures, model.theta)
     found: list[Dual] = []
-    for group, structure in enumerate(model.structures, start=1):
-        spread = _spreads(structure, model.theta, observed=observed)
+    for group, (structure, ls) in enumerate(zip(model.structures, statistics, strict=True), start=1):
+        of = deviations(structure, model.theta, ls)
+        by = Yardsticks(of, kind=kind, x=table.names.x, q=q)
         for row in table.of_group(group):
-            gradient = np.zeros(q)
-            if row.free:
-                gradient[row.free - 1] = 1.0
-            found.append(_standardise(row, Dual(values[len(found)], gradient), *spread))
+            value = of.value(row, values[len(found)], q)
+            found.append(_standardise(row, value, by, scales=kind == "lv"))
     by_label: dict[str, Dual] = {}
     for row, dual in zip(table.rows, found, strict=True):
         if row.label:
@@ -222,66 +228,6 @@ def _nothing(q: int) -> Dual:
     return Dual(np.nan, np.zeros(q))
 
 
-Spread = Callable[[str], Dual]
-
-
-def _spreads(structure: Structure, theta: Array, *, observed: bool) -> tuple[Spread, Spread]:
-    """Standard deviations and residual standard deviations by name, as values with gradients."""
-    moments, q = implied_moments(structure, theta), structure.n_free
-    stacks = derivative_stacks(structure, moments)
-    of_cov = columns_to_free(structure, 2.0 * stacks.a * stacks.b)
-    of_phi = columns_to_free(structure, _phi_diagonal(structure, moments))
-    matrices = filled(structure, theta)
-    position = {name: i for i, name in enumerate(structure.observed)}
-    inner = {name: i for i, name in enumerate(structure.eta)}
-    one = Dual(1.0, np.zeros(q))
-    diagonal = {matrix: _diagonal_ids(structure, matrix) for matrix in ("theta", "psi")}
-
-    def spread(name: str) -> Dual:
-        if name in position:
-            return (
-                _root(moments.cov[position[name], position[name]], of_cov[position[name]])
-                if observed
-                else one
-            )
-        return _root(moments.phi[inner[name], inner[name]], of_phi[inner[name]])
-
-    def residual(name: str) -> Dual:
-        if name in position and not observed:
-            return one
-        matrix, i = ("psi", inner[name]) if name in inner else ("theta", position[name])
-        gradient = np.zeros(q)
-        if i in diagonal[matrix]:
-            gradient[diagonal[matrix][i]] = 1.0
-        return _root(matrices[matrix][i, i], gradient)
-
-    return spread, residual
-
-
-def _diagonal_ids(structure: Structure, matrix: str) -> dict[int, int]:
-    cells = structure.cells[matrix]
-    return {int(i): int(k) for i, j, k in zip(cells.row, cells.col, cells.free, strict=True) if i == j}
-
-
-def _phi_diagonal(structure: Structure, moments: Moments) -> Array:
-    """Derivatives of the diagonal of Phi, shape (m, k)."""
-    out = np.zeros((len(structure.eta), len(structure.ids)))
-    E, Phi, cells = moments.inverse, moments.phi, structure.cells
-    out[:, structure.slices["regression"]] = (
-        2.0 * E[:, cells["regression"].row] * Phi[:, cells["regression"].col]
-    )
-    row, col = cells["psi"].row, cells["psi"].col
-    out[:, structure.slices["psi"]] = np.where(row == col, 1.0, 2.0) * E[:, row] * E[:, col]
-    return out
-
-
-def _root(variance: float, gradient: Array) -> Dual:
-    if not variance > 0:
-        return _nothing(len(gradient))
-    root = float(np.sqrt(variance))
-    return Dual(root, gradient / (2.0 * root))
-
-
 def _times(x: Dual, y: Dual) -> Dual:
     return Dual(x.value * y.value, y.value * x.gradient + x.value * y.gradient)
 
@@ -291,15 +237,20 @@ def _over(x: Dual, y: Dual) -> Dual:
     return Dual(ratio, (x.gradient - ratio * y.gradient) / y.value)
 
 
-def _standardise(row: Row, value: Dual, spread: Spread, residual: Spread) -> Dual:
-    if value.value == 0.0 and not row.free:
+def _standardise(row: Row, value: Dual, by: Yardsticks, *, scales: bool) -> Dual:
+    """One row by its yardsticks; scales of ordered items are one unless ``scales`` keeps them."""
+    if row.op == "~*~":
+        return value if scales else Dual(1.0, np.zeros(len(value.gradient)))
+    if row.op == "|":
+        return _over(value, by.spread(row.lhs))
+    if value.value == 0.0 and not np.any(value.gradient):
         return value  # a fixed zero stays zero, whatever the standard deviations
     if row.op == "=~":
-        return _over(_times(value, spread(row.lhs)), spread(row.rhs))
+        return _over(_times(value, by.spread(row.lhs)), by.spread(row.rhs))
     if row.op == "~":
-        return _over(_times(value, spread(row.rhs)), spread(row.lhs))
+        return _over(_times(value, by.kept(row.rhs)), by.spread(row.lhs))
     if row.op == "~1":
-        return _over(value, spread(row.lhs))
+        return _over(value, by.kept(row.lhs))
     if row.lhs == row.rhs:
-        return _over(_over(value, spread(row.lhs)), spread(row.lhs))
-    return _over(_over(value, residual(row.lhs)), residual(row.rhs))
+        return _over(_over(value, by.kept(row.lhs)), by.kept(row.lhs))
+    return _over(_over(value, by.residual(row.lhs)), by.residual(row.rhs))
