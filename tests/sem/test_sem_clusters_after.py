@@ -114,11 +114,6 @@ def test_what_takes_persons_as_independent_is_refused(ask, instead, free):
         ask(free)
 
 
-def test_the_test_of_2000_is_refused(free, restricted):
-    with pytest.raises(NotSupportedError, match=r"persons in clusters.*satorra\.bentler\.2010"):
-        sem.compare(free, restricted, method="satorra.2000")
-
-
 def test_bootstrap_wants_the_clusters(free):
     with pytest.raises(UsageError, match="cluster='COMPID'"):
         sem.bootstrap(free, draws=10, seed=1)

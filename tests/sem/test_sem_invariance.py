@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from implstats import sem
-from implstats.errors import ModelError, NotSupportedError, UsageError
+from implstats.errors import ModelError, UsageError
 
 ALL = ("configural", "metric", "scalar", "strict", "means")
 # Both sides polished, so that chi-square differences agree to rounding; scaling factors of lavaan keep 1e-8.
@@ -164,7 +164,6 @@ WRONG = [
     ({"steps": ("scalar", "metric")}, UsageError, "in the order"),
     ({"method": "satorra.2000"}, UsageError, "does not suit the estimator ML"),
     ({"estimator": "MLR", "method": "chisq"}, UsageError, "does not suit"),
-    ({"estimator": "MLR", "missing": "fiml", "method": "satorra.2000"}, NotSupportedError, "2010"),
     ({"release": ["x33~1"]}, sem.ModelTextError, "did you mean"),
 ]
 

@@ -25,6 +25,7 @@ from implstats.sem.inference.least_squares_fit import (
     weighed_checks,
     weighed_indices,
 )
+from implstats.sem.inference.scaled_test import as_tested
 from implstats.sem.inference.wald import Wald, duals, wald
 from implstats.sem.language.table import ParameterTable
 from implstats.sem.model.standardise import explained_variance, row_values, standardised
@@ -74,32 +75,30 @@ def failed_result(
 
 def successful_result(estimated: Estimated, *, checks: Sequence[Check], admissible: bool) -> SemResult:
     """Return the result of a proper optimum."""
-    options, sample = estimated.options, estimated.sample
     record = fit_record(estimated)
+    covariance, indices = _inference(estimated, record)
+    if estimated.options.test is not None:  # errors of MLR beside the test of another estimator
+        indices = _inference(as_tested(estimated), record)[1]
+    recipe = RECIPES.get(estimated.options.estimator)
+    more = weighed_checks(estimated, recipe) if recipe else []
+    return _result(estimated, covariance, indices, checks=[*checks, *more], admissible=admissible)
+
+
+def _inference(estimated: Estimated, record: FitRecord) -> tuple[Array, Index]:
+    """Return the covariance matrix of the estimates, shape (q, q), and every fit index."""
+    options = estimated.options
     if options.estimator in RECIPES:
-        return _weighed_result(estimated, record, checks=checks, admissible=admissible)
-    robust = None if options.estimator == "ML" and not options.two_stage else robust_of(estimated, record)
-    if robust:
-        covariance = robust.covariance
-    else:
-        wanted = estimated.observed if options.information == "observed" else estimated.information
-        covariance = estimated.inverse(wanted) / sample.n
+        found = weighed(estimated, record)
+        return found.covariance, weighed_indices(estimated, record, found)
     indices = fit_indices(record)
-    if robust:
+    if options.estimator == "ML" and not options.two_stage:
+        wanted = estimated.observed if options.information == "observed" else estimated.information
+        covariance = estimated.inverse(wanted) / estimated.sample.n
+    else:
+        robust = robust_of(estimated, record)
+        covariance = robust.covariance
         indices |= scaled_indices(record, robust.scale, robust.baseline_scale) | robust.extra
-    indices |= corrected_indices(estimated, record)
-    return _result(estimated, covariance, indices, checks=checks, admissible=admissible)
-
-
-def _weighed_result(
-    estimated: Estimated, record: FitRecord, *, checks: Sequence[Check], admissible: bool
-) -> SemResult:
-    """Return the result of an estimator of least squares, or of ML with a shifted or adjusted test."""
-    recipe = RECIPES[estimated.options.estimator]
-    found = weighed(estimated, record)
-    indices = weighed_indices(estimated, record, found)
-    checks = [*checks, *weighed_checks(estimated, recipe)]
-    return _result(estimated, found.covariance, indices, checks=checks, admissible=admissible)
+    return covariance, indices | corrected_indices(estimated, record)
 
 
 def _result(

@@ -19,6 +19,7 @@ from implstats.sem.assemble import failed_result, successful_result
 from implstats.sem.data.clusters import check_clusters
 from implstats.sem.estimators.search import Problem, search_optimum, with_derived
 from implstats.sem.fitted import Estimated
+from implstats.sem.inference.scaled_test import with_test
 from implstats.sem.options import check_options
 from implstats.sem.prepare import degrees_of_freedom, prepare, refuse_mixed_sources
 from implstats.sem.results import OptimiserRecord, SemResult
@@ -52,6 +53,7 @@ def fit(
     n: int | None = None,
     means: Mapping[str, float] | None = None,
     auxiliary: Sequence[str] = (),
+    test: str | None = None,
 ) -> SemResult:
     """Fit a model in lavaan's language to a frame of persons.
 
@@ -93,8 +95,9 @@ def fit(
         Of ordered items: their scales are parameters and residual variances follow, or the reverse.
     cluster : str, optional
         Column that tells clusters apart: standard errors and the scaled test are those of ``MLR`` with the
-        scores summed within clusters. With ``ML`` or ``MLR`` (the same then), complete or ``fiml``; at least
-        ten clusters. Means are modelled unless switched off.
+        scores summed within clusters. With ``ML`` or ``MLR``, complete or ``fiml``; at least ten clusters.
+        The two differ in the test's scaling factor, whose information has second derivatives under ``MLR``
+        alone, as in lavaan. Means are modelled unless switched off.
     orthogonal, std_lv : bool
         Latent covariances zero; latent variances one.
     meanstructure : bool, optional
@@ -107,6 +110,9 @@ def fit(
         Refit from other start values and with semopy and compare.
     information : {"expected", "observed"}, optional
         For the standard errors of ML; by default expected, under full information observed.
+    test : {"yuan.bentler.mplus", "satorra.bentler", "scaled.shifted", "mean.var.adjusted"}, optional
+        The scaled test under ``MLR`` with complete answers; the first is its own. Below about a thousand
+        persons the others hold their level better.
 
     Returns
     -------
@@ -153,6 +159,7 @@ def fit(
         information=information,
         group_partial=tuple(group_partial),
     )
+    options = with_test(options, test, asked=estimator)
     if means is not None and options.meanstructure is None:
         options = replace(options, meanstructure=True)
     problem = prepare(model, options, data=data, cov=cov, n=n, means=means, auxiliary=tuple(auxiliary))

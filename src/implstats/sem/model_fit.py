@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 
 from implstats.sem.data.sample import Sample
 from implstats.sem.estimators.fiml import Incomplete
-from implstats.sem.estimators.ml import SampleMoments
+from implstats.sem.estimators.incomplete import moment_derivatives, moment_information
+from implstats.sem.estimators.ml import SampleMoments, exact_without_curvature
 from implstats.sem.fit_indices import (
     FitRecord,
     GroupMoments,
@@ -18,12 +19,13 @@ from implstats.sem.fit_indices import (
 )
 from implstats.sem.fitted import Estimated
 from implstats.sem.inference.fiml_corrected import corrected_tests
-from implstats.sem.inference.fiml_fit import Deviances, fiml_deviances, fiml_robust
+from implstats.sem.inference.fiml_fit import Deviances, fiml_deviances, fiml_robust, proper_state
 from implstats.sem.inference.least_squares_fit import (
     least_squares_record,
 )
 from implstats.sem.inference.robust import Fitted, Kind, Robust, robust_inference
 from implstats.sem.inference.two_stage import two_stage_inference
+from implstats.sem.model.matrices import columns_to_free, to_free
 
 Array = NDArray[np.float64]
 
@@ -143,6 +145,9 @@ def robust_of(estimated: Estimated, record: FitRecord) -> Robust:
     kind: Kind = "MLM" if estimated.options.estimator == "MLM" else "MLR"
     information = estimated.information if kind == "MLM" else estimated.observed
     bread = estimated.inverse(information) / estimated.sample.n
+    of_trace = bread
+    if estimated.options.structured_trace:
+        of_trace = estimated.inverse(moment_curvature(estimated)) / estimated.sample.n
     incomplete = _incomplete(estimated)
     if incomplete:
         return fiml_robust(
@@ -151,6 +156,7 @@ def robust_of(estimated: Estimated, record: FitRecord) -> Robust:
             moments=estimated.moments,
             stacks=estimated.stacks,
             bread=bread,
+            of_trace=of_trace,
             n_free=estimated.n_free,
             df=estimated.df,
             x=estimated.x,
@@ -161,11 +167,31 @@ def robust_of(estimated: Estimated, record: FitRecord) -> Robust:
         fitted_groups(estimated),
         kind=kind,
         bread=bread,
+        of_trace=of_trace,
         n_free=estimated.n_free,
         df=estimated.df,
         x=estimated.x,
         baseline_df=record.baseline_df,
     )
+
+
+def moment_curvature(estimated: Estimated) -> Array:
+    """Return the exact information of one person less what second derivatives of the moments add, (q, q)."""
+    total = np.zeros((estimated.table.n_free,) * 2)
+    for k, (sample, share) in enumerate(zip(estimated.sample.groups, estimated.sample.share, strict=True)):
+        structure, stacks, at = estimated.structures[k], estimated.stacks[k], estimated.moments[k]
+        if sample.incomplete is None:
+            found = exact_without_curvature(
+                stacks, sample.moments, estimated.weights[k], at, means=structure.means
+            )
+            total += share * to_free(structure, found)
+            continue
+        delta = columns_to_free(structure, moment_derivatives(stacks))
+        state = proper_state(sample.incomplete.patterns, at.cov, at.mean)
+        total += (
+            share * delta.T @ moment_information(sample.incomplete.patterns, state, observed=True) @ delta
+        )
+    return total
 
 
 def fitted_groups(estimated: Estimated) -> list[Fitted]:

@@ -60,6 +60,10 @@ class Options:
     information : {"expected", "observed"}
         Where the standard errors of ML come from. By default expected for complete persons, observed under
         full information, where expected information needs answers missing completely at random.
+    test : str or None
+        The scaled test of ``MLR`` where it is not the estimator's own.
+    structured_trace : bool
+        Whether the scaled test's information leaves out second derivatives of the moments in the parameters.
     """
 
     kind: Kind
@@ -79,6 +83,8 @@ class Options:
     ordered: tuple[str, ...] = ()
     thresholds: tuple[tuple[str, int], ...] = ()
     cluster: str | None = None
+    test: str | None = None
+    structured_trace: bool = False
 
     @property
     def two_stage(self) -> bool:
@@ -133,13 +139,13 @@ def check_options(
         A value that this version does not fit, with the alternative.
     """
     estimator = estimator or ("WLSMV" if ordered else "ML")
+    missing = SPELLINGS.get(missing, missing)
     _check_known(
         kind=kind,
         estimator=estimator,
         missing=missing,
         parameterization=parameterization,
         information=information,
-    missing = SPELLINGS.get(missing, missing)
         group_equal=group_equal,
     )
     if not (isinstance(ci_level, int | float) and 0 < ci_level < 1):

@@ -32,10 +32,12 @@ from implstats.sem.estimators.search import search_optimum
 from implstats.sem.estimators.weights import RECIPES
 from implstats.sem.fit_indices.chi_square import upper_tail
 from implstats.sem.fitted import Estimated
+from implstats.sem.inference.fiml_fit import fiml_score_products
 from implstats.sem.inference.least_squares_fit import forms_of
 from implstats.sem.inference.quadratic import information as information_of
 from implstats.sem.inference.quadratic import meat as meat_of
 from implstats.sem.inference.robust import score_products
+from implstats.sem.inference.scaled_test import as_tested
 from implstats.sem.model.matrices import columns_to_free
 from implstats.sem.model.moments import Stacks
 from implstats.sem.model_fit import fit_record, fitted_groups, robust_of
@@ -111,9 +113,12 @@ def compare(a: SemResult, b: SemResult, *, method: str | None = None) -> Differe
             "Two fits are compared, but one of them failed and has no estimate. Look at its reason first."
         )
     refuse_other_data(free.fitted, restricted.fitted)
+    free, restricted = _as_tested(free), _as_tested(restricted)
+    if free.fitted is None or restricted.fitted is None:
+        raise AssertionError("a fit keeps its estimate")
     # Chi-squares of two stages are too large unless scaled, like those of MLM.
     estimator = "MLM" if free.fitted.options.two_stage else free.estimator
-    chosen = method_of(method, estimator, free.fitted.sample.full_information)
+    chosen = method_of(method, estimator)
     if free.fitted.df == restricted.fitted.df:
         raise ModelError(
             f"Both models have {free.fitted.df} degrees of freedom, so neither is nested in the other. "
@@ -128,12 +133,20 @@ def compare(a: SemResult, b: SemResult, *, method: str | None = None) -> Differe
     return difference(free, restricted, method=chosen, at=at)
 
 
+def _as_tested(result: SemResult) -> SemResult:
+    """The fit under the estimator whose test was asked for."""
+    if result.fitted is None or result.fitted.options.test is None:
+        return result
+    fitted = as_tested(result.fitted)
+    return replace(result, estimator=fitted.options.estimator, fitted=fitted)
+
+
 def _ordered(a: SemResult, b: SemResult) -> tuple[SemResult, SemResult]:
     first, second = (a.fitted.df if a.fitted else 0), (b.fitted.df if b.fitted else 0)
     return (a, b) if first <= second else (b, a)
 
 
-def method_of(method: str | None, estimator: str, full_information: bool) -> Method:
+def method_of(method: str | None, estimator: str) -> Method:
     """Return the method asked for or the estimator's own, if it suits."""
     known = get_args(Method)
     recipe = RECIPES.get(estimator)
@@ -150,11 +163,6 @@ def method_of(method: str | None, estimator: str, full_information: bool) -> Met
         right = "'satorra.2000'"
     if (chosen == "chisq") != plain or (recipe and not plain and chosen != "satorra.2000"):
         raise UsageError(f"method '{chosen}' does not suit the estimator {estimator}. Use {right}.")
-    if chosen == "satorra.2000" and full_information:
-        raise NotSupportedError(
-            "method 'satorra.2000' with missing 'fiml' is not done by this version of implstats. Use "
-            "'satorra.bentler.2010'."
-        )
     return chosen  # type: ignore[return-value]
 
 
@@ -176,11 +184,6 @@ def difference(
             f"A difference test by '{method}' of two-stage fits is not done by this version of implstats. "
             "Compare each pair with sem.compare, whose 'satorra.bentler.2001' allows for both stages, or use "
             "missing 'fiml'."
-        )
-    if one.options.cluster is not None and method == "satorra.2000":
-        raise NotSupportedError(
-            "method 'satorra.2000' for persons in clusters is not done by this version of implstats. Use "
-            "'satorra.bentler.2001' or 'satorra.bentler.2010'."
         )
     m = zero.df - one.df
     raw = float(restricted.fit["chisq"] or 0.0) - float(free.fit["chisq"] or 0.0)
@@ -321,11 +324,16 @@ def _moments_2000(one: Estimated, zero: Estimated, m: int) -> tuple[float, float
     left, s, _ = np.linalg.svd(H)
     rank = int((s > 1e-9 * s[0]).sum())
     A = left[:, rank:].T
-    if forms:
-        J = K.T @ meat_of(forms) @ K
-    else:
-        J = K.T @ score_products(one.structures, fitted_groups(one), "MLM") @ K / one.sample.n
+    J = K.T @ (meat_of(forms) if forms else _score_products(one) / one.sample.n) @ K
     PA = P @ A.T
     U = np.linalg.solve(A @ PA, PA.T @ J @ PA)
     scale = float(np.sqrt((U * U.T).sum() / m))
     return scale, m - float(np.trace(U)) / scale
+
+
+def _score_products(fitted: Estimated) -> Array:
+    """The sum of s s' over persons, or over clusters, shape (q, q)."""
+    incomplete = [s.incomplete for s in fitted.sample.groups if s.incomplete is not None]
+    if incomplete:
+        return fiml_score_products(fitted.structures, incomplete, fitted.moments, fitted.stacks)
+    return score_products(fitted.structures, fitted_groups(fitted), "MLM")

@@ -31,7 +31,7 @@ from implstats.sem.estimators.search import Problem, build_problem
 from implstats.sem.fit import fit_problem
 from implstats.sem.language.syntax import ModelText, parse_model
 from implstats.sem.language.table import build_table
-from implstats.sem.options import check_options
+from implstats.sem.options import Options, check_options
 from implstats.sem.prepare import refuse_nothing_free, take_all, with_thresholds
 from implstats.sem.results import SemResult
 
@@ -136,6 +136,7 @@ def invariance(
     orthogonal: bool = False,
     std_lv: bool = False,
     ci_level: float = 0.95,
+    cluster: str | None = None,
 ) -> InvarianceLadder:
     """Fit the ladder of invariance across groups.
 
@@ -156,6 +157,8 @@ def invariance(
         Parameters that stay free in all steps, such as ``"x3~1"`` or ``"f=~x2"``.
     method : str, optional
         Of the difference test, see :func:`implstats.sem.compare`.
+    cluster : str, optional
+        Column that tells clusters apart: errors, tests and differences allow for them.
 
     Raises
     ------
@@ -175,7 +178,7 @@ def invariance(
     check_steps(steps)
     text = parse_model(model)
     common: dict[str, Any] = {
-        "kind": kind, "estimator": estimator, "missing": missing, "group": group, "cluster": None,
+        "kind": kind, "estimator": estimator, "missing": missing, "group": group, "cluster": cluster,
         "ordered": tuple(ordered), "parameterization": parameterization if ordered else "delta",
         "orthogonal": orthogonal, "std_lv": std_lv,
         "meanstructure": None, "ci_level": ci_level,
@@ -195,13 +198,18 @@ def invariance(
         refuse_nothing_free(table)
     sample = take_all(data, tables[0], options[0], grouping)
     problems = [build_problem(text, t, sample, o) for t, o in zip(tables, options, strict=True)]
-    chosen = method_of(method, options[0].estimator, missing == "fiml")
+    chosen = method_of(method, tested_as(options[0]))
     return InvarianceLadder(
         steps=climbed(steps, equal, tuple(release), problems, method=chosen),
         group=group,
         labels=grouping.labels,
         method=chosen,
     )
+
+
+def tested_as(options: Options) -> str:
+    """Return the estimator whose difference tests serve; two stages need a scaled one, as MLM does."""
+    return "MLM" if options.two_stage else options.estimator
 
 
 def check_steps(steps: Sequence[str]) -> None:
@@ -275,7 +283,7 @@ def _start(problem: Problem, before: SemResult | None) -> Array | None:
 def problems_of(texts: Sequence[ModelText], data: pd.DataFrame, **common: Any) -> list[Problem]:
     """Return the problems of several models of one frame without groups; all must hold the same variables."""
     options = check_options(
-        group=None, group_equal=(), cluster=None, ordered=(), parameterization="delta", orthogonal=False,
+        group=None, group_equal=(), ordered=(), parameterization="delta", orthogonal=False,
         std_lv=False, meanstructure=True, **common,
     )  # fmt: skip
     tables = [build_table(text, options) for text in texts]

@@ -20,6 +20,7 @@ from implstats.sem.after.invariance import (
     check_steps,
     climbed,
     problems_of,
+    tested_as,
 )
 from implstats.sem.language.syntax import parse_model
 
@@ -129,6 +130,7 @@ def longitudinal_invariance(
     method: str | None = None,
     factor: str = "f",
     ci_level: float = 0.95,
+    cluster: str | None = None,
 ) -> InvarianceLadder:
     """Fit the ladder of invariance over waves in wide form.
 
@@ -136,7 +138,7 @@ def longitudinal_invariance(
     ----------
     indicators : sequence of sequence of str
         One list a wave, the same indicators in the same order.
-    steps, estimator, missing, method
+    steps, estimator, missing, method, cluster
         As in :func:`implstats.sem.invariance`.
     correlated_residuals, release, factor
         As in :func:`longitudinal_model`.
@@ -157,8 +159,10 @@ def longitudinal_invariance(
         )
         for words in equal
     ]  # fmt: skip
-    chosen = method_of(method, estimator, missing == "fiml")
-    problems = problems_of(texts, data, kind="sem", estimator=estimator, missing=missing, ci_level=ci_level)
+    problems = problems_of(
+        texts, data, kind="sem", estimator=estimator, missing=missing, ci_level=ci_level, cluster=cluster
+    )
+    chosen = method_of(method, tested_as(problems[0].options))
     return InvarianceLadder(
         steps=climbed(steps, equal, tuple(release), problems, method=chosen),
         group="",

@@ -15,9 +15,11 @@ def refuse_other_data(one: Estimated, zero: Estimated) -> None:
     """Raise :class:`UsageError` with every way in which two fits are not of the same data."""
     problems = []
     a, b = one.options, zero.options
-    for what in ("estimator", "missing", "group", "cluster"):
+    for what in ("estimator", "missing", "group", "cluster", "test"):
         if getattr(a, what) != getattr(b, what):
             problems.append(f"{what} is {getattr(a, what)} in one and {getattr(b, what)} in the other")
+    if not problems and a.structured_trace != b.structured_trace:
+        problems.append("the estimator is ML in one and MLR in the other")
     names, others = set(one.table.names.observed), set(zero.table.names.observed)
     if names != others:
         only = ", ".join(sorted(names ^ others)[:8])

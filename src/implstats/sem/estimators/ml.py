@@ -143,12 +143,26 @@ def expected_information(W: Array, stacks: Stacks, *, means: bool) -> Array:
 def _exact(
     structure: Structure, moments: Moments, stacks: Stacks, W: Array, WTW: Array, G: Array, Wd: Array
 ) -> Array:
+    half = _exact_in_moments(stacks, W, WTW, Wd, means=structure.means)
+    return half + 0.5 * second_derivatives(structure, moments, G, -2.0 * Wd)
+
+
+def exact_without_curvature(
+    stacks: Stacks, sample: SampleMoments, W: Array, moments: Moments, *, means: bool
+) -> Array:
+    """Return half the Hessian in entry space, (k, k), without second derivatives of the moments in theta."""
+    delta = sample.mean - moments.mean if means else np.zeros_like(sample.mean)
+    T = sample.cov + np.outer(delta, delta)
+    return _exact_in_moments(stacks, W, W @ T @ W, W @ delta, means=means)
+
+
+def _exact_in_moments(stacks: Stacks, W: Array, WTW: Array, Wd: Array, *, means: bool) -> Array:
     A, B, M = stacks.a, stacks.b, stacks.m
     U = 2.0 * WTW - W
     WA, WB, UA, UB = W @ A, W @ B, U @ A, U @ B
     AWB, AUB = A.T @ WB, A.T @ UB
     half = 0.5 * ((A.T @ WA) * (B.T @ UB) + (B.T @ WB) * (A.T @ UA) + AWB * AUB.T + AWB.T * AUB)
-    if structure.means:
+    if means:
         cross = (M.T @ WA) * (B.T @ Wd) + (M.T @ WB) * (A.T @ Wd)
         half += M.T @ (W @ M) + cross + cross.T
-    return half + 0.5 * second_derivatives(structure, moments, G, -2.0 * Wd)
+    return half

@@ -57,7 +57,8 @@ def baseline_moments(incomplete: Incomplete, x: list[int]) -> tuple[Array, Array
     return cov, mean
 
 
-def _proper_state(patterns: Patterns, cov: Array, mean: Array) -> State:
+def proper_state(patterns: Patterns, cov: Array, mean: Array) -> State:
+    """Return F and its weights at the moments of a judged model."""
     state = evaluate_moments(patterns, cov, mean)
     if state is None:
         raise AssertionError("the moments of a judged model are positive definite")
@@ -68,7 +69,7 @@ def fiml_deviances(incomplete: Incomplete, value: float, x: list[int]) -> Devian
     """Return the tests of one group whose criterion is ``value``; ``x`` are the exogenous predictors."""
     patterns, saturated = incomplete.patterns, incomplete.saturated.state.value
     n, constant = patterns.n, patterns.constant
-    baseline = _proper_state(patterns, *baseline_moments(incomplete, x)).value
+    baseline = proper_state(patterns, *baseline_moments(incomplete, x)).value
     return Deviances(
         chisq=n * (value - saturated),
         baseline_chisq=n * (baseline - saturated),
@@ -103,7 +104,7 @@ def fiml_score_products(
     """Return J = sum_i s_i s_i' over the persons of all groups, shape (q, q)."""
     total = np.zeros((structures[0].n_free,) * 2)
     for structure, incomplete, at, derivatives in zip(structures, groups, moments, stacks, strict=True):
-        state = _proper_state(incomplete.patterns, at.cov, at.mean)
+        state = proper_state(incomplete.patterns, at.cov, at.mean)
         delta = columns_to_free(structure, moment_derivatives(derivatives))
         total += delta.T @ score_products(incomplete.patterns, state, at.mean) @ delta
     return total
@@ -121,6 +122,7 @@ def fiml_robust(
     moments: Sequence[Moments],
     stacks: Sequence[Stacks],
     bread: Array,
+    of_trace: Array,
     n_free: int,
     df: int,
     x: list[int],
@@ -134,13 +136,15 @@ def fiml_robust(
         Of each group at the model's optimum.
     bread : ndarray, shape (q, q)
         Inverse exact information of all persons, within the constraints.
+    of_trace : ndarray, shape (q, q)
+        The inverse information that the scaling factor takes.
     n_free : int
         Free parameters, equality constraints taken off.
     x : list of int
         Positions of the exogenous predictors.
     """
     meat = fiml_score_products(structures, groups, moments, stacks)
-    of_model = float((bread * meat).sum())
+    of_model = float((of_trace * meat).sum())
     of_saturated = fiml_saturated_trace(groups)
     p = len(structures[0].observed)
     return Robust(
@@ -160,7 +164,7 @@ def _baseline_scale(groups: Sequence[Incomplete], of_saturated: float, x: list[i
     of_baseline = 0.0
     for incomplete in groups:
         cov, mean = baseline_moments(incomplete, x)
-        H, J = _bread_and_meat(incomplete.patterns, _proper_state(incomplete.patterns, cov, mean), mean)
+        H, J = _bread_and_meat(incomplete.patterns, proper_state(incomplete.patterns, cov, mean), mean)
         free = np.ix_(*(baseline_places(len(mean), x, incomplete.auxiliary),) * 2)
         of_baseline += _trace(H[free], J[free])
     return (of_saturated - of_baseline) / df

@@ -126,6 +126,7 @@ def robust_inference(
     *,
     kind: Kind,
     bread: Array,
+    of_trace: Array,
     n_free: int,
     df: int,
     x: list[int],
@@ -139,13 +140,15 @@ def robust_inference(
         Each group at the model's optimum.
     bread : ndarray, shape (q, q)
         Inverse information of all persons, expected (MLM) or exact (MLR), within the constraints.
+    of_trace : ndarray, shape (q, q)
+        The inverse information that the scaling factor takes.
     n_free : int
         Free parameters, equality constraints taken off.
     x : list of int
         Positions of the exogenous predictors.
     """
     meat = score_products(structures, groups, kind)
-    model_trace = float((bread * meat).sum())
+    model_trace = float((of_trace * meat).sum())
     total = saturated_trace(groups, kind)
     p, means = len(groups[0].weight), groups[0].means
     moments = len(groups) * (p * (p + 1) // 2 + (p if means else 0))
