@@ -34,7 +34,6 @@ from implstats.sem.options import Options
 from implstats.sem.results import GroupSolution, ModelMoments, OptimiserRecord, Parameter, SemResult
 
 Array = NDArray[np.float64]
-WALD_NAMES = ("estimate", "std_error", "statistic", "p_value", "conf_low", "conf_high")
 
 
 def failed_result(
@@ -155,8 +154,11 @@ def _clean(indices: Index) -> Index:
 
 def _numbers(w: Wald, std_lv: float, std_all: float) -> dict[str, Any]:
     """The numbers of one parameter, by their names in the result."""
-    numbers = {name: getattr(w, name) for name in WALD_NAMES}
-    return {**numbers, "std_lv": finite_or_none(std_lv), "std_all": finite_or_none(std_all)}
+    return {
+        "estimate": w.estimate, "std_error": w.std_error, "statistic": w.statistic, "p_value": w.p_value,
+        "conf_low": w.conf_low, "conf_high": w.conf_high, "std_lv": finite_or_none(std_lv),
+        "std_all": finite_or_none(std_all),
+    }  # fmt: skip
 
 
 def _parameters(estimated: Estimated, covariance: Array) -> tuple[Parameter, ...]:
@@ -165,10 +167,10 @@ def _parameters(estimated: Estimated, covariance: Array) -> tuple[Parameter, ...
     values = row_values(table, structures, theta)
     lv = standardised(table, structures, theta, moments, values, observed=False)
     every = standardised(table, structures, theta, moments, values, observed=True)
-    variances = np.diag(covariance)
+    variances = np.diag(covariance).tolist()
     rows = []
     for k, row in enumerate(table.rows):
-        w = wald(values[k], float(variances[row.free - 1]) if row.free else None, ci_level=level)
+        w = wald(values[k], variances[row.free - 1] if row.free else None, ci_level=level)
         rows.append(
             Parameter(
                 lhs=row.lhs, op=row.op, rhs=row.rhs, group=row.group, level=row.level, label=row.label,

@@ -171,17 +171,16 @@ def information_rank(
         return 0.0, empty
     scale = np.where(scale > 0, scale, 1.0)
     scaled = information / np.outer(scale, scale)
-    if tangent is None:
-        values, vectors = np.linalg.eigh(scaled)
-    elif tangent.shape[1]:
-        K = np.linalg.qr(tangent * scale[:, None])[0]
-        values, vectors = np.linalg.eigh(K.T @ scaled @ K)
-        vectors = K @ vectors
-    else:
+    K = None if tangent is None else np.linalg.qr(tangent * scale[:, None])[0]
+    if K is not None:
+        scaled = K.T @ scaled @ K
+    if not len(scaled):
         return 1.0, []
-    null = vectors[:, values < RANK_TOLERANCE]
-    if not null.size:
-        return float(values[0]), []
+    smallest = float(np.linalg.eigvalsh(scaled)[0])
+    if smallest >= RANK_TOLERANCE:
+        return smallest, []
+    values, vectors = np.linalg.eigh(scaled)
+    null = (vectors if K is None else K @ vectors)[:, values < RANK_TOLERANCE]
     weight = np.abs(null).max(axis=1)
     part = [name for name, w in zip(names, weight, strict=True) if w > 0.05 * weight.max()]
     return float(values[0]), part

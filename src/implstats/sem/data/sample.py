@@ -90,19 +90,18 @@ def read_columns(data: pd.DataFrame, names: Sequence[str], latent: Sequence[str]
         Unknown variables (with the closest known ones), texts, infinite numbers, a latent name that is also a
         column: all of them together.
     """
+    place = {name: k for k, name in enumerate(data.columns)}
     problems = [
         f"the model's variable '{name}' is not a column{did_you_mean(name, map(str, data.columns))}"
         for name in names
-        if name not in data.columns
+        if name not in place
     ]
     problems += [
-        f"'{name}' is latent in the model but also a column; rename one"
-        for name in latent
-        if name in data.columns
+        f"'{name}' is latent in the model but also a column; rename one" for name in latent if name in place
     ]
     twice = set() if data.columns.is_unique else set(data.columns[data.columns.duplicated()])
     problems += [f"column '{name}' stands twice in the data" for name in names if name in twice]
-    frame = data[[name for name in names if name in data.columns]]
+    frame = data.take([place[name] for name in names if name in place], axis=1)
     problems += [] if twice else _type_problems(frame)
     if problems:
         raise DataError("The data do not fit the model:\n" + "\n".join(f"  {p}" for p in problems))
@@ -154,8 +153,7 @@ def take_sample(values: Array, names: Sequence[str], x: Sequence[str]) -> Sample
     inverted = inverse_and_log_det(cov)
     if inverted is None:
         raise DataError(dependence_message(cov, names))
-    endogenous = [j for j, name in enumerate(names) if name not in set(x)]
-    few = tuple(names[j] for j in endogenous if few_answers(kept[:, j]))
+    few = tuple(names[j] for j in columns_of_few_answers(kept) if names[j] not in x)
     return Sample(
         moments=SampleMoments(cov=cov, mean=mean, n=n, log_det=inverted[1]),
         centred=centred,
@@ -171,6 +169,13 @@ def few_answers(column: Array, most: int = 5) -> bool:
     if len(np.unique(column[:50])) > most:
         return False
     return len(np.unique(column)) <= most
+
+
+def columns_of_few_answers(answers: Array, most: int = 5) -> list[int]:
+    """Return the columns of :func:`few_answers`; none missing; the first rows settle most columns."""
+    first = np.sort(answers[:50], axis=0)
+    different = 1 + (first[1:] != first[:-1]).sum(axis=0)
+    return [j for j in np.nonzero(different <= most)[0].tolist() if few_answers(answers[:, j], most)]
 
 
 def _refuse_dependence(cov: Array, mean: Array, names: Sequence[str]) -> None:

@@ -91,7 +91,7 @@ def inverse_and_log_det(matrix: Array) -> tuple[Array, float] | None:
     factor, info = dpotrf(matrix, lower=1)
     if info:
         return None
-    log_det = 2.0 * float(np.log(np.diag(factor)).sum())
+    log_det = 2.0 * float(np.log(factor.diagonal()).sum())
     # Not LAPACK's potri: threaded OpenBLAS wakes all threads for it even at p = 9, which on a busy machine
     # costs milliseconds; the general inverse of small matrices stays on one thread.
     try:
@@ -114,14 +114,16 @@ def evaluate_ml(
         return Evaluation(value=np.inf)
     W, log_det = inverted
     delta = sample.mean - moments.mean if structure.means else np.zeros_like(sample.mean)
-    T = sample.cov + np.outer(delta, delta)
+    T = sample.cov + delta[:, None] * delta if structure.means else sample.cov
     value = log_det + float((W * T).sum())
     if curvature == "none":
         return Evaluation(value=value)
     stacks = derivative_stacks(structure, moments)
     WTW = W @ T @ W
     G, Wd = W - WTW, W @ delta
-    gradient = 2.0 * (stacks.a * (G @ stacks.b)).sum(axis=0) - 2.0 * Wd @ stacks.m
+    gradient = 2.0 * (stacks.a * (G @ stacks.b)).sum(axis=0)
+    if structure.means:
+        gradient -= 2.0 * Wd @ stacks.m
     if curvature == "expected":
         information = expected_information(W, stacks, means=structure.means)
     else:

@@ -78,7 +78,8 @@ def minimise(criterion: Criterion, theta: Array, *, max_iterations: int = MAX_IT
             decrement = -float(here.gradient @ step)
             if decrement < DECREMENT_GOAL:
                 break
-            moved = _line_search(criterion, theta, here, step, decrement, mode)
+            wanted: Curvature = "observed" if decrement < NEWTON_BELOW else mode
+            moved = _line_search(criterion, theta, here, step, decrement, wanted)
         if moved is None or step is None:
             damping = max(10.0 * damping, 1e-4)
             if damping > MAX_DAMPING:
@@ -87,21 +88,21 @@ def minimise(criterion: Criterion, theta: Array, *, max_iterations: int = MAX_IT
         size, there = moved
         theta = theta + size * step
         damping = damping / 10.0 if size == 1.0 and damping > 1e-8 else (0.0 if size == 1.0 else damping)
-        wanted: Curvature = "observed" if decrement < NEWTON_BELOW and size == 1.0 else mode
-        here = there if wanted == mode and there.gradient is not None else criterion(theta, wanted)
-        mode = wanted
+        mode = wanted if size == 1.0 else mode
+        here = there if there.gradient is not None else criterion(theta, mode)
         if here.gradient is not None and np.abs(here.gradient).max() < GRADIENT_GOAL:
             break
     return _finish(here if mode == "observed" else criterion(theta, "observed"), theta, iterations)
 
 
 def _line_search(
-    criterion: Criterion, theta: Array, here: Evaluation, step: Array, decrement: float, mode: Curvature
+    criterion: Criterion, theta: Array, here: Evaluation, step: Array, decrement: float, wanted: Curvature
 ) -> tuple[float, Evaluation] | None:
+    """Return the size of the step and the criterion there, for the full step with the curvature wanted."""
     size = 1.0
     rounding = 1e-12 * max(1.0, abs(here.value)) if decrement < 1e-9 else 0.0
     for _ in range(30):
-        there = criterion(theta + size * step, mode if size == 1.0 else "none")
+        there = criterion(theta + size * step, wanted if size == 1.0 else "none")
         if there.value <= here.value - 1e-4 * size * decrement + rounding:
             return size, there
         size *= 0.5

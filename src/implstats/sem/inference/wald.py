@@ -7,7 +7,9 @@ with I the expected information of one observation at the estimate.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -39,14 +41,20 @@ def wald(estimate: float, variance: float | None, *, ci_level: float) -> Wald:
     2.0
     """
     value = finite_or_none(estimate)
-    if value is None or variance is None or not np.isfinite(variance) or variance <= 0:
+    if value is None or variance is None or not 0 < variance < math.inf:
         return Wald(estimate=value)
-    se = float(np.sqrt(variance))
-    z, reach = value / se, float(ndtri((1 + ci_level) / 2)) * se
+    se = math.sqrt(variance)
+    z, reach = value / se, _quantile(ci_level) * se
     return Wald(
         estimate=value, std_error=se, statistic=z, p_value=float(2 * ndtr(-abs(z))), conf_low=value - reach,
         conf_high=value + reach,
     )  # fmt: skip
+
+
+@cache
+def _quantile(ci_level: float) -> float:
+    """The normal quantile of a two-sided interval."""
+    return float(ndtri((1 + ci_level) / 2))
 
 
 def duals(table: ParameterTable, theta: Array, exo: dict[str, float]) -> dict[str, Dual]:

@@ -242,7 +242,7 @@ def to_free(structure: Structure, by_entry: Array) -> Array:
         return by_entry
     if structure.distinct:
         out = np.zeros((structure.n_free,) * by_entry.ndim)
-        out[np.ix_(*(structure.ids,) * by_entry.ndim)] = by_entry
+        out[structure.ids if by_entry.ndim == 1 else (structure.ids[:, None], structure.ids)] = by_entry
         return out
     spread = np.zeros((len(structure.ids), structure.n_free))
     spread[np.arange(len(structure.ids)), structure.ids] = 1.0

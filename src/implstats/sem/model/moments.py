@@ -134,16 +134,20 @@ def _second_of_cov(structure: Structure, moments: Moments, weight: Array, out: A
     )
     S1, S2, S3 = (structure.slices[n] for n in ("loading", "regression", "psi"))
     half = 2.0 * _half_on_diagonal(r3, c3)
-    out[S1, S1] = 2.0 * weight[np.ix_(r1, r1)] * Phi[np.ix_(c1, c1)]
-    out[S1, S3] = half * (GT[np.ix_(r1, r3)] * E[np.ix_(c1, c3)] + GT[np.ix_(r1, c3)] * E[np.ix_(c1, r3)])
+    out[S1, S1] = 2.0 * weight[r1[:, None], r1] * Phi[c1[:, None], c1]
+    out[S1, S3] = half * (GT[r1[:, None], r3] * E[c1[:, None], c3] + GT[r1[:, None], c3] * E[c1[:, None], r3])
     out[S3, S1] = out[S1, S3].T
     if not len(r2):
         return
-    out[S1, S2] = 2.0 * (GT[np.ix_(r1, r2)] * Phi[np.ix_(c1, c2)] + GLP[np.ix_(r1, c2)] * E[np.ix_(c1, r2)])
+    out[S1, S2] = 2.0 * (
+        GT[r1[:, None], r2] * Phi[c1[:, None], c2] + GLP[r1[:, None], c2] * E[c1[:, None], r2]
+    )
     out[S2, S1] = out[S1, S2].T
-    chain = E[np.ix_(c2, r2)] * TGLP[np.ix_(r2, c2)]
-    out[S2, S2] = 2.0 * (chain + chain.T + TGT[np.ix_(r2, r2)] * Phi[np.ix_(c2, c2)])
-    out[S2, S3] = half * (TGT[np.ix_(r2, r3)] * E[np.ix_(c2, c3)] + TGT[np.ix_(r2, c3)] * E[np.ix_(c2, r3)])
+    chain = E[c2[:, None], r2] * TGLP[r2[:, None], c2]
+    out[S2, S2] = 2.0 * (chain + chain.T + TGT[r2[:, None], r2] * Phi[c2[:, None], c2])
+    out[S2, S3] = half * (
+        TGT[r2[:, None], r3] * E[c2[:, None], c3] + TGT[r2[:, None], c3] * E[c2[:, None], r3]
+    )
     out[S3, S2] = out[S2, S3].T
 
 
@@ -152,16 +156,16 @@ def _second_of_mean(structure: Structure, moments: Moments, g: Array, out: Array
     (r1, c1), (r2, c2) = ((structure.cells[n].row, structure.cells[n].col) for n in ("loading", "regression"))
     ra = structure.cells["alpha"].row
     S1, S2, Sa = (structure.slices[n] for n in ("loading", "regression", "alpha"))
-    block = g[r1][:, None] * E[np.ix_(c1, ra)]
+    block = g[r1][:, None] * E[c1[:, None], ra]
     out[S1, Sa] += block
     out[Sa, S1] += block.T
     if not len(r2):
         return
-    block = g[r1][:, None] * E[np.ix_(c1, r2)] * ea[c2]
+    block = g[r1][:, None] * E[c1[:, None], r2] * ea[c2]
     out[S1, S2] += block
     out[S2, S1] += block.T
-    chain = gT[r2][:, None] * E[np.ix_(c2, r2)] * ea[c2]
+    chain = gT[r2][:, None] * E[c2[:, None], r2] * ea[c2]
     out[S2, S2] += chain + chain.T
-    block = gT[r2][:, None] * E[np.ix_(c2, ra)]
+    block = gT[r2][:, None] * E[c2[:, None], ra]
     out[S2, Sa] += block
     out[Sa, S2] += block.T

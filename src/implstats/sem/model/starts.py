@@ -8,6 +8,7 @@ equal loadings; it is tried when the first does not lead to an optimum.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 
 import numpy as np
@@ -122,14 +123,17 @@ def _fixed_variance(rows: Sequence[Row], latent: str) -> float:
 
 def _triad(cov: Array, ref: int, indicators: list[int]) -> float:
     """Variance that the marker shares with the factor, kept between 10 % and 90 % of its variance."""
-    others = [i for i in dict.fromkeys(indicators) if i != ref]
-    ratios = []
-    for a, i in enumerate(others):
-        for j in others[a + 1 :]:
-            if abs(cov[i, j]) > 0.05 * np.sqrt(cov[i, i] * cov[j, j]):
-                ratios.append(cov[ref, i] * cov[ref, j] / cov[i, j])
-    value = float(np.median(ratios)) if ratios else 0.5 * cov[ref, ref]
-    return float(np.clip(value, 0.1 * cov[ref, ref], 0.9 * cov[ref, ref]))
+    order = [ref, *(i for i in dict.fromkeys(indicators) if i != ref)]
+    own = cov[np.ix_(order, order)].tolist()
+    ratios = sorted(
+        own[0][i] * own[0][j] / own[i][j]
+        for i in range(1, len(order))
+        for j in range(i + 1, len(order))
+        if abs(own[i][j]) > 0.05 * math.sqrt(own[i][i] * own[j][j])
+    )
+    middle = ratios[(len(ratios) - 1) // 2 : len(ratios) // 2 + 1]
+    value = sum(middle) / len(middle) if middle else 0.5 * own[0][0]
+    return min(max(value, 0.1 * own[0][0]), 0.9 * own[0][0])
 
 
 def _make_positive(table: ParameterTable, structures: Sequence[Structure], theta: Array) -> Array | None:
