@@ -239,29 +239,45 @@ def _constrained(
 
 
 def _judged(problem: Problem, criterion: Criterion, theta: Array, number: int) -> Search:
+    return judged_optimum(
+        criterion, theta, number=number, table=problem.table, constraints=problem.constraints,
+        space=problem.space, n=problem.sample.n,
+    )  # fmt: skip
+
+
+def judged_optimum(
+    criterion: Criterion,
+    theta: Array,
+    *,
+    number: int,
+    table: ParameterTable,
+    constraints: Constraints | None,
+    space: Space | None,
+    n: int,
+) -> Search:
+    """Return the optimum reached from theta, where F is finite, within the constraints, and judge it."""
     tangent, n_equal, extra = None, 0, []
-    if problem.constraints is None or problem.space is None:
+    if constraints is None or space is None:
         optimum = minimise(criterion, theta)
     else:
-        space = problem.space
-        found, bounds = _constrained(criterion, problem.constraints, space, theta)
+        found, bounds = _constrained(criterion, constraints, space, theta)
         tangent = space.basis @ found.tangent
         tangent[np.abs(tangent) < 1e-13] = 0.0
-        n_equal = problem.table.n_free - space.basis.shape[1] + found.rank
+        n_equal = table.n_free - space.basis.shape[1] + found.rank
         at = space.outside(found.optimum.theta)
         optimum = replace(found.optimum, theta=at, evaluation=criterion(at, "observed"))
         extra = check.check_constraints(
             departure=found.departure,
             n_equal=n_equal,
-            n_asked=sum(c.equality for c in problem.table.constraints),
+            n_asked=sum(c.equality for c in table.constraints),
             redundant=space.redundant,
             active=[bounds[k].text for k in found.active],
         )
     information = criterion(optimum.theta, "expected").information
     if information is None:
         raise AssertionError("the search ended where Sigma is not positive definite")
-    smallest, unidentified = check.information_rank(information, problem.table.free_names(), tangent)
-    converged, checks = check.check_convergence(optimum, problem.sample.n)
+    smallest, unidentified = check.information_rank(information, table.free_names(), tangent)
+    converged, checks = check.check_convergence(optimum, n)
     if unidentified:
         # A flat direction spoils the curvature too; the reason is identification, so that is what is said.
         checks = []

@@ -9,6 +9,7 @@ modelled; then the definitions. Defaults after Rosseel (2012, section 3 and appe
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from implstats.sem.language.constraints import Constraint, read_constraints
@@ -61,18 +62,20 @@ class ParameterTable:
         return self.rows[(group - 1) * size : group * size]
 
     def free_names(self) -> list[str]:
-        """Return a readable name of each free parameter: its first row's, with the group if it is its own."""
+        """Return a readable name of each free parameter: its first row's, with its own group or level."""
         found: dict[int, Row] = {}
-        in_groups: dict[int, set[int]] = {}
+        in_groups: dict[int, set[tuple[int, int]]] = {}
         for row in self.rows:
             if row.free:
                 found.setdefault(row.free, row)
-                in_groups.setdefault(row.free, set()).add(row.group)
-        several = len(self.groups) > 1
-        return [
-            found[k].name + (f" [{self.groups[found[k].group - 1]}]" if several and len(g) == 1 else "")
-            for k, g in sorted(in_groups.items())
-        ]
+                in_groups.setdefault(row.free, set()).add((row.group, row.level))
+        several, levels = len(self.groups) > 1, any(row.level > 1 for row in self.rows)
+        names = []
+        for k, places in sorted(in_groups.items()):
+            group = f" [{self.groups[found[k].group - 1]}]" if several and len(places) == 1 else ""
+            level = f" (level {found[k].level})" if levels and len(places) == 1 else ""
+            names.append(found[k].name + group + level)
+        return names
 
 
 def build_table(text: ModelText, options: Options, *, groups: tuple[str, ...] = ("",)) -> ParameterTable:
@@ -113,12 +116,12 @@ def build_table(text: ModelText, options: Options, *, groups: tuple[str, ...] = 
     notes = [*_notes(names, options), *_label_notes(text.terms, len(groups), options)]
     equate_groups(table, names, options, problems)
     share_labels(table, problems)
-    definitions = _definitions(text, table, problems)
+    definitions = read_definitions(text, table, problems)
     others = (e for e in text.expressions if e.op != ":=")
     constraints = read_constraints(others, table, definitions, problems)
     if problems:
         raise ModelTextError("The model", problems)
-    n_free = _number(table)
+    n_free = number_rows(table)
     return ParameterTable(
         rows=tuple(table), definitions=definitions, names=names, means=means, n_free=n_free,
         notes=tuple(notes), groups=groups, constraints=constraints,
@@ -197,11 +200,13 @@ def _single_indicators(rows: list[Row]) -> set[str]:
     return {row.rhs for row in loadings if per_latent[row.lhs] == 1 and per_indicator[row.rhs] == 1}
 
 
-def _number(rows: list[Row]) -> int:
+def number_rows(rows: Sequence[Row]) -> int:
+    """Number the free parameters from 1, one label once; return how many there are."""
     numbers: dict[str, int] = {}
     count = 0
     for row in rows:
         if row.exo or row.fixed is not None:
+            row.free = 0
             continue
         if row.label and row.label in numbers:
             row.free = numbers[row.label]
@@ -213,7 +218,10 @@ def _number(rows: list[Row]) -> int:
     return count
 
 
-def _definitions(text: ModelText, rows: list[Row], problems: list[str]) -> tuple[Definition, ...]:
+def read_definitions(
+    text: ModelText, rows: Sequence[Row], problems: list[str]
+) -> tuple[Definition, ...]:
+    """Return the definitions; what cannot be read is added to ``problems``."""
     known = {row.label for row in rows if row.label}
     found: list[Definition] = []
     for expression in (e for e in text.expressions if e.op == ":="):
