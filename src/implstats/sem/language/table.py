@@ -218,9 +218,7 @@ def number_rows(rows: Sequence[Row]) -> int:
     return count
 
 
-def read_definitions(
-    text: ModelText, rows: Sequence[Row], problems: list[str]
-) -> tuple[Definition, ...]:
+def read_definitions(text: ModelText, rows: Sequence[Row], problems: list[str]) -> tuple[Definition, ...]:
     """Return the definitions; what cannot be read is added to ``problems``."""
     known = {row.label for row in rows if row.label}
     found: list[Definition] = []
