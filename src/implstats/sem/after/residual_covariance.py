@@ -74,7 +74,7 @@ def residual_spreads(estimated: Estimated) -> tuple[Spread, ...]:
     inverse = K @ np.linalg.solve(K.T @ H @ K, K.T)
     found = []
     for s, delta, A, gamma in zip(share, deltas, information, gammas, strict=True):
-        found.append(Spread(sample=gamma, residual=_fitted_out(gamma, s * inverse, delta, A @ delta)))
+        found.append(Spread(sample=gamma, residual=fitted_out(gamma, s * inverse, delta, A @ delta)))
     return tuple(found)
 
 
@@ -97,8 +97,8 @@ def _state(patterns: Patterns, cov: Array, mean: Array) -> State:
     return state
 
 
-def _fitted_out(gamma: Array, inverse: Array, delta: Array, weighted: Array) -> Array:
-    """Q gamma Q' with Q = I - delta inverse weighted', by products of the rank of the parameters."""
+def fitted_out(gamma: Array, inverse: Array, delta: Array, weighted: Array) -> Array:
+    """Return Q gamma Q' with Q = I - delta inverse weighted', by products of the rank of the parameters."""
     left = gamma - delta @ (inverse @ (weighted.T @ gamma))
     return np.asarray(left - (left @ weighted) @ (inverse @ delta.T))
 

@@ -6,15 +6,16 @@
     normalized    raw over the standard error of the sample moment, which is too large a divisor
     standardized  raw over the standard error of the residual, N(0, 1) where the model holds
 
-Standard errors of the first three come from :mod:`implstats.sem.after.residual_covariance`. A residual that
-the model keeps at zero, such as that of a freely fitted variance, has none.
-Bentler (1995), EQS; Bollen (1989), chapter 7; Joreskog & Sorbom (1996), LISREL 8.
+Standard errors of the first three come from :mod:`implstats.sem.after.residual_covariance`, after least
+squares and ordered items from :mod:`implstats.sem.after.residual_statistics`. A residual that the model
+keeps at zero, such as that of a freely fitted variance, has none. Bentler (1995), EQS; Bollen (1989),
+chapter 7; Joreskog & Sorbom (1996), LISREL 8.
 """
 
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Literal, get_args
+from typing import TYPE_CHECKING, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,7 +24,9 @@ from implstats.errors import UsageError, did_you_mean
 from implstats.results import Check
 from implstats.sem.after.normal_theory import normal_theory_fit
 from implstats.sem.after.residual_covariance import Spread, correlation_derivatives, residual_spreads
+from implstats.sem.after.residual_statistics import KEPT, statistic_residuals
 from implstats.sem.after.residual_summary import ResidualSummary, summarise
+from implstats.sem.after.residual_table import Index, Kind, ResidualTable
 from implstats.sem.estimators.incomplete import pair_index
 from implstats.sem.fitted import Estimated
 from implstats.sem.results import GroupSolution, SemResult
@@ -32,10 +35,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 Array = NDArray[np.float64]
-Kind = Literal["raw", "cor.bentler", "cor.bollen", "normalized", "standardized"]
 SUMMARY = {"raw": "rmr", "cor.bentler": "srmr", "cor.bollen": "crmr"}
-# Share of a sample moment's variance: a residual that varies less than this is kept at zero by the model.
-KEPT = 1e-10
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,7 +45,8 @@ class Residual:
     Attributes
     ----------
     group, lhs, op, rhs : str
-        ``op`` is ``~~`` or ``~1``.
+        ``op`` is ``~~``, ``~1``, of ordered items ``|``, and ``~`` of slopes on predictors, given which
+        models of ordered items hold.
     value : float or None
     std_error, statistic : float or None
         Of raw and correlation residuals; ``None`` where the model keeps the residual at zero. ``statistic``
@@ -70,8 +71,8 @@ class Residuals:
     kind : str
     rows : tuple of Residual
     summaries : tuple of ResidualSummary
-        Of raw and correlation residuals, group by group: covariances, and with a mean structure means and
-        both.
+        Of raw and correlation residuals, group by group: covariances; thresholds and means where there are
+        any; and all of them.
     checks : tuple of Check
     """
 
@@ -108,7 +109,7 @@ def residuals(result: SemResult, kind: Kind = "raw") -> Residuals:
     Parameters
     ----------
     result : SemResult
-        A fit by ML or one of its robust forms that did not fail.
+        A fit by any estimator that did not fail.
     kind : {"raw", "cor.bentler", "cor.bollen", "normalized", "standardized"}
 
     Raises
@@ -116,7 +117,7 @@ def residuals(result: SemResult, kind: Kind = "raw") -> Residuals:
     UsageError
         An unknown kind.
     ModelError, NotSupportedError
-        The fit failed, or its estimator is not served.
+        The fit failed, is one of two stages, or persons stand in clusters.
 
     Examples
     --------
@@ -132,16 +133,36 @@ def residuals(result: SemResult, kind: Kind = "raw") -> Residuals:
             f"kind '{kind}' is not known{did_you_mean(kind, get_args(Kind)) or '.'} Choose one of "
             f"{', '.join(get_args(Kind))}."
         )
-    estimated = normal_theory_fit(result, what="Residuals", clusters=False)
-    rows: list[Residual] = []
-    summaries: list[ResidualSummary] = []
-    for solution, spread in zip(result.groups, residual_spreads(estimated), strict=True):
-        e, V = _scaled(estimated, solution, spread, kind)
-        kept = np.diag(spread.residual) <= KEPT * np.diag(spread.sample)
-        rows += _rows(solution, e, V, kept, kind)
-        if kind in SUMMARY:
-            summaries += _summaries(solution, e, V, kind)
+    estimated = normal_theory_fit(result, what="Residuals", least_squares=True, ordered=True, clusters=False)
+    if estimated.options.least_squares:
+        tables = statistic_residuals(estimated, kind)
+    else:
+        tables = _moment_residuals(estimated, result, kind)
+    rows = [row for table in tables for row in _rows(table, kind)]
+    summaries = [s for table in tables for s in _summaries(table, kind)] if kind in SUMMARY else []
     return Residuals(kind=kind, rows=tuple(rows), summaries=tuple(summaries), checks=_checks(rows, kind))
+
+
+def _moment_residuals(estimated: Estimated, result: SemResult, kind: Kind) -> list[ResidualTable]:
+    """Each group's residuals of covariances and means, under normal theory."""
+    found = []
+    for solution, spread in zip(result.groups, residual_spreads(estimated), strict=True):
+        e, V = _scaled(solution, spread, kind)
+        kept = np.diag(spread.residual) <= KEPT * np.diag(spread.sample)
+        if kind == "normalized":
+            kept = np.zeros(len(kept), dtype=bool)
+        names = solution.moments.observed
+        i, j, _ = pair_index(len(names))
+        own = np.concatenate([i == j, np.zeros(len(names), dtype=bool)])[: len(e)]
+        pairs = zip(i.tolist(), j.tolist(), strict=True)
+        places = [(names[b], "~~", names[a]) for a, b in pairs] + [(name, "~1", "") for name in names]
+        found.append(
+            ResidualTable(
+                group=solution.label, places=tuple(places[: len(e)]), value=e, covariance=V,
+                kept=kept | (own & (kind == "cor.bollen")), parts=_parts(len(names), len(e), kind),
+            )
+        )  # fmt: skip
+    return found
 
 
 def _stacked(cov: Array, mean: Array, size: int) -> Array:
@@ -149,7 +170,7 @@ def _stacked(cov: Array, mean: Array, size: int) -> Array:
     return np.concatenate([cov[i, j], mean])[:size]
 
 
-def _scaled(estimated: Estimated, solution: GroupSolution, spread: Spread, kind: Kind) -> tuple[Array, Array]:
+def _scaled(solution: GroupSolution, spread: Spread, kind: Kind) -> tuple[Array, Array]:
     """Residuals in their scale and their covariance matrix."""
     of, size = solution.moments, len(spread.sample)
     raw = _stacked(of.sample_cov - of.implied_cov, of.sample_mean - of.implied_mean, size)
@@ -169,38 +190,40 @@ def _scaled(estimated: Estimated, solution: GroupSolution, spread: Spread, kind:
     return _stacked(difference, shift, size), V
 
 
-def _rows(solution: GroupSolution, e: Array, V: Array, kept: NDArray[np.bool_], kind: Kind) -> list[Residual]:
-    names, found = solution.moments.observed, []
-    i, j, _ = pair_index(len(names))
-    places = [(names[b], "~~", names[a]) for a, b in zip(i.tolist(), j.tolist(), strict=True)]
-    places += [(name, "~1", "") for name in names]
-    se = np.sqrt(np.maximum(np.diag(V), 0.0))
-    ratios = kind in ("normalized", "standardized")
-    for k, (lhs, op, rhs) in enumerate(places[: len(e)]):
-        none = kept[k] if kind != "normalized" else False
-        none = none or (kind == "cor.bollen" and lhs == rhs)
-        z = None if none else float(e[k] / se[k])
-        value = z if ratios else float(e[k])
+def _parts(p: int, size: int, kind: Kind) -> tuple[tuple[str, Index, int], ...]:
+    pairs = p * (p + 1) // 2
+    own = pairs - p if kind == "cor.bollen" else pairs
+    found = [("cov", np.arange(pairs), own)]
+    if size > pairs:
+        found += [("mean", np.arange(pairs, size), p), ("total", np.arange(size), own + p)]
+    return tuple(found)
+
+
+def _rows(table: ResidualTable, kind: Kind) -> list[Residual]:
+    variance = np.diag(table.covariance)
+    se = np.sqrt(np.maximum(variance, 0.0))
+    ratios, found = kind in ("normalized", "standardized"), []
+    for k, (lhs, op, rhs) in enumerate(table.places):
+        none = bool(table.kept[k]) or not variance[k] > 0
+        z = None if none else float(table.value[k] / se[k])
+        value = z if ratios else float(table.value[k])
         found.append(
             Residual(
-                group=solution.label, lhs=lhs, op=op, rhs=rhs, value=value,
+                group=table.group, lhs=lhs, op=op, rhs=rhs, value=value,
                 std_error=None if none or ratios else float(se[k]), statistic=None if ratios else z,
             )
         )  # fmt: skip
     return found
 
 
-def _summaries(solution: GroupSolution, e: Array, V: Array, kind: Kind) -> list[ResidualSummary]:
-    p = len(solution.moments.observed)
-    pairs = p * (p + 1) // 2
-    own = pairs - p if kind == "cor.bollen" else pairs
-    parts = [("cov", slice(0, pairs), own)]
-    if len(e) > pairs:
-        parts += [("mean", slice(pairs, None), p), ("total", slice(None), own + p)]
+def _summaries(table: ResidualTable, kind: Kind) -> list[ResidualSummary]:
     found = [
-        summarise(e[part], V[part, part], count=count, name=SUMMARY[kind], part=name, group=solution.label)
-        for name, part, count in parts
-    ]
+        summarise(
+            table.value[at], table.covariance[np.ix_(at, at)], count=count, name=SUMMARY[kind], part=part,
+            group=table.group,
+        )
+        for part, at, count in table.parts
+    ]  # fmt: skip
     return [summary for summary in found if summary is not None]
 
 
