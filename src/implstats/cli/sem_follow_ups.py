@@ -169,7 +169,7 @@ def _sizes(fit: SemResult) -> dict[str, float | None]:
 
 
 FOLLOW_UPS = {
-    "standardised": FollowUp("Standardised values with standard errors", "[all|lv]", _standardised),
+    "standardised": FollowUp("Standardised values with standard errors", "[all|lv|nox]", _standardised),
     "modindices": FollowUp("Modification indices", "[MINIMUM]", _modindices),
     "residuals": FollowUp("Residuals", "[raw|cor.bentler|cor.bollen|normalized|standardized]", _residuals),
     "scores": FollowUp("Factor scores", "[regression|bartlett]", _scores),

@@ -61,7 +61,7 @@ def _table(
 ) -> ResidualTable:
     places, which = _places(estimated, ls)
     value, G = _scaled(ls, error, kind)
-    V = sampled if kind == "normalized" else G @ spread @ G.T
+    V = sampled if kind == "normalized" else spread if G is None else G @ spread @ G.T
     kept = np.diag(spread) <= KEPT * np.diag(sampled)
     if kind == "normalized":
         kept = np.zeros(len(kept), dtype=bool)
@@ -102,10 +102,10 @@ def _variances(ls: LeastSquares) -> Array:
     return out
 
 
-def _scaled(ls: LeastSquares, error: Array, kind: Kind) -> tuple[Array, Array]:
-    """The residuals of all statistics in a scale, and their derivatives in the statistics, (S, S)."""
-    if kind not in ("cor.bentler", "cor.bollen"):
-        return error, np.eye(len(error))
+def _scaled(ls: LeastSquares, error: Array, kind: Kind) -> tuple[Array, Array | None]:
+    """The residuals of all statistics in a scale, and their derivatives, (S, S), where they are not one."""
+    if kind not in ("cor.bentler", "cor.bollen") or ls.ordered.all():
+        return error, None
     variance, own = _variances(ls), slice(ls.n_before_pairs - len(ls.variance), ls.n_before_pairs)
     sd, pairs = np.sqrt(variance), np.arange(ls.n_before_pairs, len(error))
     divisor = np.ones(len(error))
