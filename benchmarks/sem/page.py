@@ -97,17 +97,18 @@ def _best_peer(engines: dict[str, Any], what: str) -> tuple[str, float] | None:
     return (min(right)[1], min(right)[0]) if right else None
 
 
-def cold(found: dict[str, list[float]]) -> list[str]:
-    """Return the sentence about whole processes."""
+def cold(found: dict[str, dict[str, list[float]]]) -> list[str]:
+    """Return the table about whole processes."""
     if not found:
         return []
-    said = ", ".join(
-        f"{who} {_ms(statistics.median(seconds))} (best {_ms(min(seconds))})"
-        for who, seconds in found.items()
-    )
-    return [
-        f"- A whole process (start, imports, csv file, a fit of nine items) not slower than R's, ms: {said}."
+    rows = [
+        f"| {who} | {_ms(statistics.median(f['seconds']))} | {_ms(min(f['seconds']))} | {max(f['mb']):.0f} |"
+        for who, f in found.items()
     ]
+    return [
+        "", "## A whole process: start, imports, csv file, one fit of nine items", "",
+        "| | ms, median | ms, best | peak MB |", "|---|---|---|---|", *rows,
+    ]  # fmt: skip
 
 
 def memory(cases: dict[str, Any]) -> list[str]:

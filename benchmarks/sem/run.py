@@ -194,25 +194,23 @@ def agreement(
     return found
 
 
-def cold_rows(repeats: int) -> dict[str, list[float]]:
-    """Return the seconds of whole processes that fit nine items once, in turn."""
+def cold_rows(repeats: int) -> dict[str, dict[str, list[float]]]:
+    """Return the seconds and the memory of whole processes that fit nine items once, in turn."""
     from cases import CASES, NINE
-    from cold import COMMANDS
+    from cold import COMMANDS, run_cold
 
-    seconds: dict[str, list[float]] = {who: [] for who in COMMANDS}
+    found: dict[str, dict[str, list[float]]] = {who: {"seconds": [], "mb": []} for who in COMMANDS}
+    environment = os.environ | ONE_THREAD | {"PYTHONPATH": str(SRC)}
     with tempfile.TemporaryDirectory(prefix="implstats-cold-") as folder:
         CASES["cfa9_300"].write(Path(folder))
         asked = [NINE, str(Path(folder) / "data.csv")]
         for k in range(repeats + 1):
             for who, command in COMMANDS.items():
-                begin = time.perf_counter()
-                subprocess.run(
-                    [*command, *asked], env=os.environ | ONE_THREAD | {"PYTHONPATH": str(SRC)}, check=True,
-                    capture_output=True,
-                )  # fmt: skip
+                seconds, mb = run_cold([*command, *asked], environment)
                 if k:
-                    seconds[who].append(time.perf_counter() - begin)
-    return seconds
+                    found[who]["seconds"].append(seconds)
+                    found[who]["mb"].append(mb)
+    return found
 
 
 def packages_of(python: Path) -> dict[str, str]:

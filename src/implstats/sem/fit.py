@@ -11,12 +11,13 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from implstats.results import Check, verdict_of
 from implstats.sem import checks as check
 from implstats.sem.assemble import failed_result, successful_result
 from implstats.sem.data.clusters import check_clusters
+from implstats.sem.data.columns import as_frame
 from implstats.sem.estimators.search import Problem, search_optimum, with_derived
 from implstats.sem.fitted import Estimated
 from implstats.sem.inference.scaled_test import with_test
@@ -32,7 +33,7 @@ Array = NDArray[np.float64]
 
 def fit(
     model: str,
-    data: pd.DataFrame | None = None,
+    data: pd.DataFrame | Mapping[str, ArrayLike] | None = None,
     *,
     kind: str = "sem",
     estimator: str | None = None,
@@ -61,8 +62,9 @@ def fit(
     ----------
     model : str
         Such as ``"f =~ x1 + x2 + x3"``.
-    data : DataFrame
-        One row a person; never changed.
+    data : DataFrame, or mapping of names to columns
+        One row a person; never changed. A fit to arrays by name does not load pandas, unless there are groups
+        or clusters.
     kind : {"sem", "cfa", "growth", "lavaan"}
         Whose defaults to take.
     estimator : str, optional
@@ -167,7 +169,7 @@ def fit(
     if second_opinion and result.verdict != "failed":
         from implstats.sem.second_opinion import with_second_opinion
 
-        result = with_second_opinion(result, data, problem)
+        result = with_second_opinion(result, None if data is None else as_frame(data), problem)
     return result
 
 

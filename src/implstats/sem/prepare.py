@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from implstats.errors import ModelError, UsageError
 from implstats.sem.data.auxiliary import take_sample_with_auxiliary, with_auxiliary
 from implstats.sem.data.clusters import read_clusters, require_clusters, taking_clusters
+from implstats.sem.data.columns import as_frame
 from implstats.sem.data.fiml_sample import take_incomplete_sample, take_two_stage_sample
 from implstats.sem.data.groups import GroupedSample, Grouping, TakeSample, group_rows, take_groups
 from implstats.sem.data.moment_sample import take_moment_sample
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 Array = NDArray[np.float64]
+Answers: TypeAlias = "pd.DataFrame | Mapping[str, ArrayLike]"
 
 
 def refuse_mixed_sources(
@@ -55,7 +57,7 @@ def prepare(
     model: str,
     options: Options,
     *,
-    data: pd.DataFrame | None,
+    data: Answers | None,
     cov: pd.DataFrame | None = None,
     n: int | None = None,
     means: Mapping[str, float] | None = None,
@@ -77,15 +79,17 @@ def prepare(
 def _from_persons(
     text: ModelText,
     options: Options,
-    data: pd.DataFrame,
+    data: Answers,
     n: int | None,
     means: Mapping[str, float] | None,
 ) -> tuple[ParameterTable, GroupedSample]:
-    if not hasattr(data, "columns"):
-        raise UsageError(f"The data should be a pandas DataFrame; this is a {type(data).__name__}.")
+    if not hasattr(data, "columns") and not isinstance(data, Mapping):
+        raise UsageError(
+            f"The data should be a pandas DataFrame or columns by name; this is a {type(data).__name__}."
+        )
     if n is not None or means is not None:
         raise UsageError("n and means go with cov; a data frame holds them already. Leave them out.")
-    grouping = None if options.group is None else group_rows(data, options.group)
+    grouping = None if options.group is None else group_rows(as_frame(data), options.group)
     table = build_table(text, options, groups=grouping.labels if grouping else ("",))
     refuse_nothing_free(table)
     return table, take_all(data, table, options, grouping)
@@ -94,7 +98,7 @@ def _from_persons(
 def _from_summary(
     text: ModelText,
     options: Options,
-    data: pd.DataFrame | None,
+    data: Answers | None,
     cov: pd.DataFrame | None,
     n: int | None,
     means: Mapping[str, float] | None,
@@ -118,13 +122,13 @@ def refuse_nothing_free(table: ParameterTable) -> None:
 
 
 def take_all(
-    data: pd.DataFrame, table: ParameterTable, options: Options, grouping: Grouping | None
+    data: Answers, table: ParameterTable, options: Options, grouping: Grouping | None
 ) -> GroupedSample:
     """Return the sample of a table's observed variables, group by group."""
     values = read_columns(data, table.names.observed, table.names.latent)
     take = _taking(values, table, options)
     if options.cluster is not None:
-        values = np.column_stack([values, read_clusters(data, options.cluster)])
+        values = np.column_stack([values, read_clusters(as_frame(data), options.cluster)])
         take = taking_clusters(take)
     if grouping is None:
         sample = GroupedSample(groups=(take(values, table.names.observed, table.names.x),))
@@ -135,9 +139,9 @@ def take_all(
     return sample
 
 
-def with_thresholds(text: ModelText, data: pd.DataFrame, options: Options) -> Options:
+def with_thresholds(text: ModelText, data: Answers, options: Options) -> Options:
     """Return the options with the number of thresholds that the data give to ordered items."""
-    if not options.ordered or not hasattr(data, "columns"):
+    if not options.ordered or not (hasattr(data, "columns") or isinstance(data, Mapping)):
         return options
     names = find_names(text.terms)
     values = read_columns(data, names.observed, names.latent)

@@ -7,14 +7,15 @@ never a person's answers.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from implstats.errors import DataError, did_you_mean
+from implstats.sem.data.columns import stack_columns
 from implstats.sem.estimators.fiml import Incomplete
 from implstats.sem.estimators.least_squares import LeastSquares
 from implstats.sem.estimators.ml import SampleMoments, inverse_and_log_det
@@ -81,7 +82,9 @@ def named_list(names: Sequence[str]) -> str:
     return ", ".join(names[:SHOWN]) + more
 
 
-def read_columns(data: pd.DataFrame, names: Sequence[str], latent: Sequence[str]) -> Array:
+def read_columns(
+    data: pd.DataFrame | Mapping[str, ArrayLike], names: Sequence[str], latent: Sequence[str]
+) -> Array:
     """Return the model's observed variables as an (n, p) array, missing answers as NaN.
 
     Raises
@@ -90,26 +93,39 @@ def read_columns(data: pd.DataFrame, names: Sequence[str], latent: Sequence[str]
         Unknown variables (with the closest known ones), texts, infinite numbers, a latent name that is also a
         column: all of them together.
     """
-    place = {name: k for k, name in enumerate(data.columns)}
+    known = list(data) if isinstance(data, Mapping) else list(data.columns)
+    place = {name: k for k, name in enumerate(known)}
     problems = [
-        f"the model's variable '{name}' is not a column{did_you_mean(name, map(str, data.columns))}"
+        f"the model's variable '{name}' is not a column{did_you_mean(name, map(str, known))}"
         for name in names
         if name not in place
     ]
     problems += [
         f"'{name}' is latent in the model but also a column; rename one" for name in latent if name in place
     ]
-    twice = set() if data.columns.is_unique else set(data.columns[data.columns.duplicated()])
-    problems += [f"column '{name}' stands twice in the data" for name in names if name in twice]
-    frame = data.take([place[name] for name in names if name in place], axis=1)
-    problems += [] if twice else _type_problems(frame)
+    there = [name for name in names if name in place]
+    if isinstance(data, Mapping):
+        values, more = stack_columns(data, there)
+    else:
+        values, more = _from_frame(data, there, [place[name] for name in there])
+    problems += more
     if problems:
         raise DataError("The data do not fit the model:\n" + "\n".join(f"  {p}" for p in problems))
-    values = frame.to_numpy(dtype=float, na_value=np.nan)
-    infinite = [name for name, bad in zip(names, np.isinf(values).any(axis=0), strict=True) if bad]
+    infinite = [names[j] for j in np.nonzero(np.isinf(values).any(axis=0))[0].tolist()]
     if infinite:
         raise DataError(f"Infinite values in {named_list(infinite)}. Set them to missing or correct them.")
     return values
+
+
+def _from_frame(data: pd.DataFrame, names: Sequence[str], places: list[int]) -> tuple[Array, list[str]]:
+    """Return columns of a frame by their places, and what is wrong with them; no values then."""
+    twice = set() if data.columns.is_unique else set(data.columns[data.columns.duplicated()])
+    frame = data.take(places, axis=1)
+    problems = [f"column '{name}' stands twice in the data" for name in names if name in twice]
+    problems += [] if twice else _type_problems(frame)
+    if problems:
+        return np.empty((0, len(names))), problems
+    return frame.to_numpy(dtype=float, na_value=np.nan), []
 
 
 def _type_problems(frame: pd.DataFrame) -> list[str]:
