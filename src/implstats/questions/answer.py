@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from implstats.errors import ImplstatsError
 from implstats.questions.attrition import attrition_answer
 from implstats.questions.base import Answer, Scored, join_answers
 from implstats.questions.invariance import invariance_answers
+from implstats.questions.mixed_follow_ups import FollowUps
 from implstats.questions.mixed_rows import failed_answer, mixed_answer
 from implstats.questions.mixed_tasks import mixed_task
+from implstats.questions.sem_follow_ups import sem_follow_ups
 from implstats.questions.sem_rows import sem_answer
 from implstats.questions.sem_tasks import sem_tasks
 from implstats.study.models import Attrition, Invariance, MixedQuestion, Question, SemQuestion
+
+if TYPE_CHECKING:
+    from implstats.sem import SemResult, TwoLevelResult
 
 
 def answer_questions(
@@ -77,12 +82,19 @@ def _run_sem(question: Any, scored: Scored, second_opinion: bool) -> Answer:
     study = scored.study.study.name
     answers = []
     for task in sem_tasks(question, scored):
+        more = FollowUps()
         try:
-            fit = sem.fit(task.model, task.frame, second_opinion=second_opinion, **task.options)
+            fit: SemResult | TwoLevelResult
+            if task.levels:
+                fit = sem.fit_two_level(task.model, task.frame, **task.options)
+            else:
+                fit = sem.fit(task.model, task.frame, second_opinion=second_opinion, **task.options)
+                # The second opinion keeps only its comparison; nothing is drawn twice for it.
+                more = more if second_opinion else sem_follow_ups(task, fit)
         except ImplstatsError as error:
             answers.append(
                 failed_answer(task.analysis, str(error), study=study, block="parameters", quantity="loading")
             )
             continue
-        answers.append(sem_answer(task, fit, study=study))
+        answers.append(sem_answer(task, fit, study=study, more=more))
     return join_answers(answers)

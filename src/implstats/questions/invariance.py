@@ -42,7 +42,8 @@ def invariance_answers(question: Invariance, scored: Scored) -> list[Answer]:
         except ImplstatsError as error:
             out.append(failed_answer(analysis, str(error), study=study, block="steps", quantity="chisq"))
             continue
-        nested = nesting_check(nesting(question, scored, scored.frame(question)))
+        nested_in = "" if question.cluster else nesting(question, scored, scored.frame(question))
+        nested = nesting_check(nested_in)
         out.append(ladder_answer(ladder, question, analysis=analysis, study=study, also=nested))
     return out
 
@@ -52,17 +53,31 @@ def _ladder(question: Invariance, scored: Scored, key: ScaleKey) -> InvarianceLa
 
     frame = scored.frame(question)
     require_columns(frame, key.items, question=question.name)
-    options: dict[str, Any] = {
-        "steps": question.steps, "estimator": question.estimator, "missing": question.missing,
-    }  # fmt: skip
+    options = _options(question)
+    rows = frame if question.wave is None else frame[frame["wave"] == question.wave]
     if question.over == "waves":
-        wide, indicators = side_by_side(frame, key, _waves(question, scored))
+        wide, indicators = side_by_side(frame, key, _waves(question, scored), cluster=question.cluster)
         return sem.longitudinal_invariance(indicators, wide, factor=key.name, **options)
     require_columns(frame, [question.over], question=question.name)
-    rows = frame if question.wave is None else frame[frame["wave"] == question.wave]
     items = reversed_items(rows, [key]).assign(**{question.over: rows[question.over]})
+    if question.cluster is not None:
+        items[question.cluster] = rows[question.cluster]
+    if question.ordered:
+        options["ordered"] = list(key.items)
     model = f"{key.name} =~ " + " + ".join(key.items)
     return sem.invariance(model, items, group=question.over, **options)
+
+
+def _options(question: Invariance) -> dict[str, Any]:
+    """What the ladder is asked; where nothing is said, MLR with everyone who answered anything."""
+    missing = question.missing or ("listwise" if question.ordered else "fiml")
+    options: dict[str, Any] = {"missing": missing, "release": list(question.release)}
+    if question.estimator is not None or not question.ordered:
+        usual = "ML" if "two-stage" in missing else "MLR"
+        options["estimator"] = question.estimator or usual
+    if question.steps is not None:
+        options["steps"] = question.steps
+    return options | ({"cluster": question.cluster} if question.cluster else {})
 
 
 def _waves(question: Invariance, scored: Scored) -> list[Any]:
@@ -70,9 +85,12 @@ def _waves(question: Invariance, scored: Scored) -> list[Any]:
 
 
 def side_by_side(
-    frame: pd.DataFrame, key: ScaleKey, waves: list[Any]
+    frame: pd.DataFrame, key: ScaleKey, waves: list[Any], *, cluster: str | None = None
 ) -> tuple[pd.DataFrame, list[list[str]]]:
-    """Return one row a person with the items of each wave, and their names by wave."""
+    """Return one row a person with the items of each wave, and their names by wave.
+
+    With ``cluster`` also the cluster of each person's first wave; someone who moved stays in it.
+    """
     long = reversed_items(frame, [key]).assign(person=frame["person"], wave=frame["wave"])
     long = long[long["wave"].isin(waves)]
     wide = long.pivot(index="person", columns="wave", values=list(key.items))
@@ -84,6 +102,8 @@ def side_by_side(
             f"Nobody answered {', '.join(empty)}; compare only waves in which the whole scale was asked "
             "(waves: [...])."
         )
+    if cluster is not None:
+        wide[cluster] = frame[frame["wave"].isin(waves)].groupby("person")[cluster].first()
     return wide, indicators
 
 
@@ -91,7 +111,7 @@ def ladder_answer(
     ladder: InvarianceLadder, question: Invariance, *, analysis: str, study: str, also: Sequence[Check] = ()
 ) -> Answer:
     """Return the steps and the differences between them as rows, and which comparisons they support."""
-    common: dict[str, Any] = {"study": study, "analysis": analysis, "method": question.estimator}
+    common: dict[str, Any] = {"study": study, "analysis": analysis, "method": ladder.steps[0].fit.estimator}
     warned = [check.message for check in also if check.status == "warn"]
     if warned:
         common |= {"verdict": "caution", "reason": " ".join(warned)}

@@ -6,11 +6,13 @@ the key reverses are turned round first, so that every loading is expected to be
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
 from implstats.errors import DataError
-from implstats.questions.base import Scored, require_columns, wave_labels
+from implstats.questions.base import Entry, Scored, require_columns, wave_labels
 from implstats.questions.tasks import SemTask
 from implstats.study.models import Cfa, PathModel, Question, SemQuestion
 
@@ -18,6 +20,11 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from implstats.study.keys import ScaleKey
+
+
+LEVELS = re.compile(r"^\s*level\s*:", re.IGNORECASE | re.MULTILINE)
+# What a model of two levels has no choice of; asked for all the same, it is refused by name.
+NOT_WITH_LEVELS = ("auxiliary", "bootstrap", "ordered")
 
 
 def sem_tasks(question: SemQuestion, scored: Scored) -> list[SemTask]:
@@ -57,32 +64,104 @@ def _cfa_task(question: Cfa, scored: Scored, names: Sequence[str]) -> SemTask:
     rows = _rows_of(question, scored)
     require_columns(rows, [item for key in keys for item in key.items], question=question.name)
     analysis = f"{question.name}:{names[0]}" if question.separate else question.name
+    require_columns(rows, question.auxiliary, question=question.name)
     items = reversed_items(rows, keys)
     ordered = list(items.columns) if question.ordered else []
-    if question.cluster is not None:
-        items[question.cluster] = rows[question.cluster]
-    return _task(question, scored, items, cfa_model(keys), "cfa", analysis, ordered)
+    for name in [*question.auxiliary, *([question.cluster] if question.cluster else [])]:
+        items[name] = rows[name]
+    model = cfa_model(keys)
+    if question.levels:
+        model = two_levels(model)
+    task = _task(question, scored, items, model, "cfa", analysis, ordered)
+    return replace(task, entries=_between_labels(scored, keys)) if question.levels else task
+
+
+def _between_labels(scored: Scored, keys: Sequence[ScaleKey]) -> tuple[Entry, ...]:
+    """What the factors between clusters are called: as the scale, and that it is between."""
+    factors = {line.partition(" =~ ")[0]: key.name for key in keys for line in _factor_lines(key)}
+    return tuple(
+        Entry(kind="variable", name=f"{factor}_between", label=f"{_label(scored, factor, scale)} (between)")
+        for factor, scale in factors.items()
+    )
+
+
+def _label(scored: Scored, factor: str, scale: str) -> str:
+    return (scored.study.scales[scale].label or factor) if factor == scale else factor
+
+
+def two_levels(model: str) -> str:
+    """Return a model with the same factors within and between clusters; those between end in ``_between``.
+
+    >>> print(two_levels("f =~ a + b"))
+    level: 1
+    f =~ a + b
+    level: 2
+    f_between =~ a + b
+    """
+    between = "\n".join(line.replace(" =~ ", "_between =~ ", 1) for line in model.splitlines())
+    return f"level: 1\n{model}\nlevel: 2\n{between}"
 
 
 def _task(
     question: SemQuestion, scored: Scored, frame: pd.DataFrame, model: str, kind: str, analysis: str,
     ordered: Sequence[str],
 ) -> SemTask:  # fmt: skip
+    levels = LEVELS.search(model) is not None
     return SemTask(
         analysis=analysis,
         model=model,
         frame=frame,
-        options={
-            "kind": kind,
-            "estimator": question.estimator or ("WLSMV" if ordered else "ML"),
-            "ordered": list(ordered),
-            "cluster": question.cluster,
-            "missing": question.missing,
-            "std_lv": question.std_lv,
-            "ci_level": question.ci_level,
-        },
+        options=_level_options(question, kind) if levels else _options(question, kind, ordered),
+        levels=levels,
+        bootstrap=None if levels else _bootstrap(question, scored, frame),
         nested_in="" if question.cluster else nesting(question, scored, _rows_of(question, scored)),
     )
+
+
+def _options(question: SemQuestion, kind: str, ordered: Sequence[str]) -> dict[str, Any]:
+    """What :func:`implstats.sem.fit` is asked."""
+    return {
+        "kind": kind,
+        "estimator": question.estimator or ("WLSMV" if ordered else "ML"),
+        "ordered": list(ordered),
+        "cluster": question.cluster,
+        "missing": question.missing,
+        "auxiliary": list(question.auxiliary),
+        "std_lv": question.std_lv,
+        "ci_level": question.ci_level,
+    }
+
+
+def _level_options(question: SemQuestion, kind: str) -> dict[str, Any]:
+    """What :func:`implstats.sem.fit_two_level` is asked; DataError with what it does not take."""
+    if question.cluster is None:
+        raise DataError(
+            f"Question '{question.name}' has a model of two levels and needs 'cluster', the level between."
+        )
+    odd = [name for name in NOT_WITH_LEVELS if getattr(question, name, None)]
+    if odd:
+        raise DataError(
+            f"Question '{question.name}': a model of two levels does not take {', '.join(odd)}. Leave it out."
+        )
+    asked: dict[str, Any] = {
+        "kind": kind, "cluster": question.cluster, "std_lv": question.std_lv, "ci_level": question.ci_level,
+    }  # fmt: skip
+    more = {
+        "estimator": question.estimator, "missing": question.missing, "few_clusters": question.few_clusters,
+        "h1": question.h1,
+    }  # fmt: skip
+    usual = (None, "ML", "listwise", "refuse", "psd")
+    return asked | {name: value for name, value in more.items() if value not in usual}
+
+
+def _bootstrap(question: SemQuestion, scored: Scored, frame: pd.DataFrame) -> dict[str, Any] | None:
+    """What :func:`implstats.sem.bootstrap` is asked, if anything."""
+    asked = question.bootstrap
+    if asked is None:
+        return None
+    seed = scored.study.study.seed if asked.seed is None else asked.seed
+    clusters = {} if question.cluster is None else {"cluster": question.cluster, "data": frame}
+    return {"draws": asked.draws, "seed": seed, "interval": asked.interval, **clusters}
 
 
 def nesting(question: Question, scored: Scored, rows: pd.DataFrame) -> str:

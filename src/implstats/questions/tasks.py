@@ -51,12 +51,27 @@ class MixedTask:
 class SemTask:
     """A structural equation model to fit; ``model`` is in lavaan's language.
 
-    ``nested_in`` says in words which clusters the persons are nested in; empty when in none.
+    Attributes
+    ----------
+    analysis, model : str
+    frame : DataFrame
+    options : dict
+        Keyword arguments of :func:`implstats.sem.fit`, or of ``fit_two_level`` where ``levels``.
+    levels : bool
+        Whether the model has a part within and a part between clusters.
+    bootstrap : dict or None
+        Keyword arguments of :func:`implstats.sem.bootstrap`.
+    nested_in : str
+        In words, which clusters the persons are nested in; empty when in none or when the model allows for
+        them.
+    entries : tuple of Entry
     """
 
     analysis: str
     model: str
     frame: pd.DataFrame
     options: dict[str, Any]
+    levels: bool = False
+    bootstrap: dict[str, Any] | None = None
     nested_in: str = ""
     entries: tuple[Entry, ...] = ()

@@ -113,14 +113,36 @@ class Mixed(MixedQuestion):
     )
 
 
+class Resampling(Closed):
+    """The bootstrap: how often persons (with 'cluster': clusters) are drawn again, and which interval."""
+
+    draws: int = Field(2000, ge=99, le=100_000, description="Samples drawn; 1000 or more for a paper.")
+    seed: int | None = Field(None, ge=0, le=2**32 - 1, description="The study's seed when left out.")
+    interval: Literal["percentile", "bca", "basic"] = Field(
+        "percentile", description="bca also refits once without each person: slower, less bias."
+    )
+
+
+SemMissing = Literal["listwise", "fiml", "pairwise", "two-stage", "robust-two-stage"]
+
+
 class SemQuestion(Question):
     """Settings shared by the questions that a structural equation model answers."""
 
     estimator: (
         Literal["ML", "MLR", "MLM", "MLMV", "GLS", "ULS", "WLS", "DWLS", "WLSMV", "WLSM", "ULSMV"] | None
     ) = Field(None, description="ML when left out; WLSMV with ordered answers.")
-    missing: Literal["listwise", "fiml", "pairwise"] = Field(
-        "listwise", description="fiml with ML and MLR; pairwise with ordered answers."
+    missing: SemMissing = Field(
+        "listwise",
+        description="fiml (everyone who answered anything) with ML and MLR; two-stage and robust-two-stage "
+        "with ML; pairwise with ordered answers.",
+    )
+    auxiliary: list[Name] = Field(
+        default_factory=list,
+        description="With fiml: columns outside the model that tell about missing answers.",
+    )
+    bootstrap: Resampling | None = Field(
+        None, description="Bootstrap errors and intervals of the parameters, indirect effects among them."
     )
     std_lv: bool = False
     ci_level: float = Field(0.95, gt=0, lt=1)
@@ -128,8 +150,23 @@ class SemQuestion(Question):
     cluster: Name | None = Field(
         None,
         description="Cluster level whose answers are alike: cluster-robust standard errors and tests "
-        "(with ML and MLR).",
+        "(with ML and MLR); with a model of two levels, the level between.",
     )
+    few_clusters: Literal["refuse", "fit"] = Field(
+        "refuse", description="A model of two levels, too few clusters: refuse, or fit with a caution."
+    )
+    h1: Literal["psd", "lavaan", "unconstrained"] = Field(
+        "psd", description="Of a model of two levels: the saturated model that chi-square compares with."
+    )
+
+    @model_validator(mode="after")
+    def _auxiliary_informs_about_gaps(self) -> SemQuestion:
+        if self.auxiliary and self.missing in ("listwise", "pairwise"):
+            raise ValueError(
+                f"'auxiliary' informs about missing answers, which missing '{self.missing}' does not use; "
+                "take missing: fiml"
+            )
+        return self
 
 
 class Cfa(SemQuestion):
@@ -141,13 +178,24 @@ class Cfa(SemQuestion):
     ordered: bool = Field(
         False, description="True: answers are ordered categories (thresholds, polychoric correlations)."
     )
+    levels: bool = Field(
+        False, description="True: the same factors within and between the clusters of 'cluster' (two levels)."
+    )
+
+    @model_validator(mode="after")
+    def _levels_have_clusters(self) -> Cfa:
+        if self.levels and self.cluster is None:
+            raise ValueError("'levels' are persons within clusters; name the cluster level in 'cluster'")
+        return self
 
 
 class PathModel(SemQuestion):
-    """A path or structural model in lavaan's language, on scores or items."""
+    """A path or structural model in lavaan's language, on scores or items; one or two levels."""
 
     type: Literal["path"]
-    model: str = Field(min_length=3)
+    model: str = Field(
+        min_length=3, description="With 'level: 1' and 'level: 2' blocks: within and between 'cluster'."
+    )
     kind: Literal["sem", "cfa", "growth", "lavaan"] = "sem"
     ordered: list[Name] = Field(default_factory=list, description="Variables that are ordered categories.")
 
@@ -164,11 +212,37 @@ class Invariance(Question):
     wave: WaveValue | None = Field(
         None, description="For groups: the wave compared; needed when the table has waves."
     )
-    steps: list[Literal["configural", "metric", "scalar", "strict", "means"]] = Field(
-        default=["configural", "metric", "scalar", "strict"], min_length=2
+    steps: list[Literal["configural", "thresholds", "metric", "scalar", "strict", "means"]] | None = Field(
+        None, min_length=2, description="All but 'means' when left out; 'thresholds' with ordered answers."
     )
-    estimator: Literal["ML", "MLR"] = "MLR"
-    missing: Literal["listwise", "fiml"] = "fiml"
+    estimator: Literal["ML", "MLR"] | None = Field(
+        None, description="MLR when left out (ML with two stages); ordered answers take WLSMV."
+    )
+    missing: SemMissing | None = Field(
+        None, description="fiml when left out; with ordered answers listwise (or pairwise)."
+    )
+    ordered: bool = Field(
+        False,
+        description="True: answers are ordered categories; the ladder between groups then begins with equal "
+        "thresholds.",
+    )
+    cluster: Name | None = Field(
+        None, description="Cluster level whose answers are alike: errors and tests that allow for it."
+    )
+    release: list[str] = Field(
+        default_factory=list,
+        description="Parameters that stay free in all steps (partial invariance), such as 'mood=~b', 'b~1'; "
+        "over waves 'b_2~1', the item at wave 2.",
+    )
+
+    @model_validator(mode="after")
+    def _ordered_items_have_their_ways(self) -> Invariance:
+        if self.ordered and (self.over == "waves" or self.estimator or self.cluster):
+            raise ValueError(
+                "'ordered' goes with groups ('over' a cluster level or a variable), without 'estimator' and "
+                "'cluster'; leave 'ordered' out to treat the answers as numbers"
+            )
+        return self
 
 
 class Attrition(Question):

@@ -289,6 +289,9 @@ def _sem_problems(place: str, question: SemQuestion, table: Table) -> list[str]:
 
 
 def _invariance_problems(place: str, question: Invariance, table: Table) -> list[str]:
+    levels = [cluster.name for cluster in table.clusters]
+    if question.cluster is not None and question.cluster not in levels:
+        return [_unknown(f"{place}.cluster", "cluster level", question.cluster, levels)]
     if question.over != "waves":
         known = [*(cluster.name for cluster in table.clusters), *table.variables]
         problems = _unknown_waves(

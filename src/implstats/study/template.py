@@ -94,6 +94,7 @@ questions:
   - name: pathways               # a path or structural model, in lavaan's language
     type: path
     wave: 1
+    # bootstrap: {draws: 2000, interval: bca}   # for indirect effects such as indirect := a*b
     model: |
       satisfaction ~ leadership + age
 

@@ -12,7 +12,8 @@ from implstats.pipeline.stages.fit import scored_tables
 from implstats.questions.answer import answer_questions
 from implstats.questions.base import Answer, NamedCheck
 
-CHECK_NAME = "second_opinion"
+# Of mixed models, and of structural ones: another start, and semopy.
+CHECK_NAMES = ("second_opinion", "other_starts", "semopy")
 
 
 def run(context: Context, table: str) -> None:
@@ -20,5 +21,5 @@ def run(context: Context, table: str) -> None:
     checks: tuple[NamedCheck, ...] = ()
     if context.study.outputs.second_opinion:
         answer = answer_questions(scored_tables(context, table), second_opinion=True)
-        checks = tuple(c for c in answer.checks if c.check.name == CHECK_NAME)
+        checks = tuple(c for c in answer.checks if c.check.name in CHECK_NAMES)
     write_answer(context.paths.part("second-opinion", table), Answer(checks=checks))

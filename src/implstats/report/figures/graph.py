@@ -45,10 +45,19 @@ class Node:
     font: float
 
 
-def edges_of_model(book: Book, analysis: str) -> list[Edge]:
-    """Return the arrows of a model: loadings, regressions and covariances of two variables."""
+LEVELS = ("within", "between")
+
+
+def levels_of_model(book: Book, analysis: str) -> list[str]:
+    """Return within and between for a model of two levels, else one empty name."""
+    found = {r.level for r in book.select(analysis, block="parameters")}
+    return [name for name in LEVELS if name in found] or [""]
+
+
+def edges_of_model(book: Book, analysis: str, *, level: str = "") -> list[Edge]:
+    """Return the arrows of a model, or of one of its levels: loadings, regressions and covariances."""
     rows = [r for r in book.select(analysis, block="parameters") if r.estimate is not None]
-    groups = list(dict.fromkeys(r.level for r in rows))
+    groups = [level] if level else list(dict.fromkeys(r.level for r in rows))
     std = {
         (r.term, r.level): r.estimate for r in book.select(analysis, block="standardised", quantity="std_all")
     }

@@ -10,7 +10,14 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from implstats.report.book import SEM_TYPES, Book
-from implstats.report.figures.graph import Edge, Node, edges_of_model, measurement_layout, structural_layout
+from implstats.report.figures.graph import (
+    Edge,
+    Node,
+    edges_of_model,
+    levels_of_model,
+    measurement_layout,
+    structural_layout,
+)
 from implstats.report.figures.spec import FigureSpec
 from implstats.report.figures.style import BLUE, INK, MUTED, new_figure, wrapped
 from implstats.report.numbers import bounded, counted, listed, sentence, stars
@@ -28,11 +35,13 @@ PLACES = (0.5, 0.4, 0.6, 0.32, 0.68, 0.25, 0.75)
 def path_figures(book: Book) -> list[FigureSpec]:
     """Return a diagram for each structural equation model that has an answer."""
     names = [a for q in book.questions if q.kind in SEM_TYPES for a in book.analyses_of(q)]
-    return [spec for name in names if (spec := _one(book, name))]
+    return [
+        spec for name in names for level in levels_of_model(book, name) if (spec := _one(book, name, level))
+    ]
 
 
-def _one(book: Book, analysis: str) -> FigureSpec | None:
-    edges = edges_of_model(book, analysis)
+def _one(book: Book, analysis: str, level: str) -> FigureSpec | None:
+    edges = edges_of_model(book, analysis, level=level)
     structural = any(e.op == "~" for e in edges)
     if not structural and not any(e.op == "=~" for e in edges):
         return None
@@ -51,9 +60,10 @@ def _one(book: Book, analysis: str) -> FigureSpec | None:
     for node in nodes.values():
         _draw_node(axes, node)
     return FigureSpec(
-        name=f"path-{analysis.replace(':', '-')}",
+        name=f"path-{analysis.replace(':', '-')}" + (f"-{level}" if level else ""),
         analysis=analysis,
         title=sentence(book.name_of(analysis))
+        + (f" {level.capitalize()} clusters." if level else "")
         + " Standardised; dashed: the interval includes zero"
         + ("; covariances stand in the table" if crowded else ""),
         alt=_alt(book, analysis, edges),

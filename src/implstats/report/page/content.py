@@ -70,7 +70,7 @@ def question_section(
 def _without_cautions(table: TableSpec, cautions: list[str]) -> TableSpec:
     """Return a table without the cautions in its note that stand at the head of its section."""
     note = table.note
-    for text in cautions:
+    for text in (" ".join(cautions), *cautions):
         note = note.replace(f"Caution: {sentence(text)}", "")
     return replace(table, note=" ".join(note.split()))
 

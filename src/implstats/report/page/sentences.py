@@ -150,12 +150,36 @@ def _structure(book: Book, analysis: str) -> list[str]:
     if std:
         low, high = (bounded(v, decimals=2) for v in (min(std), max(std)))
         out.append(f"Standardised loadings run from {low} to {high} in size.")
+    out += _shares_between(book, analysis)
+    drawn = {
+        (r.term, r.level): r for r in book.select(analysis, block="bootstrap") if r.quantity != "std_all"
+    }
     paths = [r for r in rows if r.quantity in ("regression", "defined") and r.estimate is not None]
     for row in paths[:MOST_SENTENCES]:
-        out.append(f"{book.parameter(row.term)}: {_test(book, row)}{_openness(row)}.")
+        again = _bootstrapped(book, drawn.get((row.term, row.level)))
+        place = f" ({row.level} clusters)" if row.level in ("within", "between") else ""
+        out.append(f"{book.parameter(row.term)}{place}: {_test(book, row)}{again}{_openness(row)}.")
     if len(paths) > MOST_SENTENCES:
         out.append(f"{len(paths) - MOST_SENTENCES} more paths stand in the table.")
     return out
+
+
+def _bootstrapped(book: Book, row: Row | None) -> str:
+    """The bootstrap's interval beside the test."""
+    ci = "" if row is None else ci_text(row, decimals=book.decimals)
+    return f", bootstrap {together(ci)}" if ci else ""
+
+
+def _shares_between(book: Book, analysis: str) -> list[str]:
+    """How much of the variables' variance lies between clusters, for a model of two levels."""
+    rows = [r for r in book.select(analysis, block="icc") if r.estimate is not None]
+    if not rows:
+        return []
+    low, high = (percent(value) for value in (min(r.estimate or 0 for r in rows),
+                                              max(r.estimate or 0 for r in rows)))  # fmt: skip
+    clusters = max((r.n_clusters for r in rows if r.n_clusters is not None), default=None)
+    based = "" if clusters is None else f" ({counted(clusters, 'cluster')})"
+    return [f"Of the variables' variance {low} to {high} lies between clusters{based}."]
 
 
 def _fit(book: Book, analysis: str) -> list[str]:
@@ -172,13 +196,17 @@ def _fit(book: Book, analysis: str) -> list[str]:
         parts.append(f"{scaled}χ²({fixed(df, decimals=0)}) = {fixed(chisq, decimals=2)}")
     if "pvalue" in rows:
         parts.append(p_clause(rows["pvalue"].estimate or 0.0))
-    for quantity in ("cfi", "tli", "rmsea", "srmr"):
+    levels = {"srmr_within", "srmr_between"} <= set(rows)
+    for quantity in ("cfi", "tli", "rmsea", *(() if levels else ("srmr",))):
         if quantity in rows:
             row = rows[quantity]
             ci = ci_text(row, decimals=3, leading_zero=False)
             value = bounded(row.estimate or 0.0, decimals=3)
             kind = row.quantity.removeprefix(quantity).strip(".")
             parts.append(f"{kind} {quantity.upper()} = {value}".strip() + (f" ({ci})" if ci else ""))
+    if levels:
+        both = (bounded(rows[f"srmr_{level}"].estimate or 0.0, decimals=3) for level in ("within", "between"))
+        parts.append("SRMR = {} within and {} between clusters".format(*both))
     shown = ", ".join(together(part) for part in parts)
     return [f"{name} fits{based} as follows: {shown}."] if parts else []
 

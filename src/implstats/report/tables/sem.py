@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from implstats.report.book import SEM_TYPES, Book, Question
+from implstats.report.numbers import bounded
 from implstats.report.tables.mixed import failed_body
 from implstats.report.tables.spec import (
     Cell,
@@ -23,12 +24,25 @@ PANELS = {
 }  # fmt: skip
 
 
+SRMR_OF_LEVELS = "SRMR of a model of two levels: within / between clusters."
+# What readers of a bootstrap look for; every parameter's row stands in the results data set.
+RESAMPLED = ("defined", "regression", "loading")
+INTERVALS = {
+    "percentile": "percentile",
+    "bca": "bias-corrected and accelerated (BCa)",
+    "basic": "basic bootstrap",
+}
 REPLACED = ("chisq", "df", "pvalue", "cfi", "tli", "rmsea")
 
 
 def parameter_tables(book: Book, question: Question) -> list[TableSpec]:
     """Return the parameters of a question's models with standardised values beside them."""
-    return [table for name in book.analyses_of(question) for table in _one_model(book, name)]
+    return [
+        table
+        for name in book.analyses_of(question)
+        for build in (_one_model, _bootstrap_table, _icc_table)
+        for table in build(book, name)
+    ]
 
 
 def _one_model(book: Book, analysis: str) -> list[TableSpec]:
@@ -50,6 +64,69 @@ def _one_model(book: Book, analysis: str) -> list[TableSpec]:
             columns=headers("Parameter", "Estimate", "SE", "z", "p", interval_header(rows), "Std."),
             rows=body,
             note=f"Estimator: {', '.join(methods)}. {note}" if methods else note,
+            source=rows,
+        )
+    ]
+
+
+def _bootstrap_table(book: Book, analysis: str) -> list[TableSpec]:
+    """Return what the bootstrap says of paths, effects and loadings, raw and standardised side by side."""
+    rows = [r for r in book.select(analysis, block="bootstrap") if r.estimate is not None]
+    shown = [r for r in rows if r.quantity in RESAMPLED]
+    if not shown:
+        return []
+    std = {(r.term, r.level): r for r in rows if r.quantity == "std_all"}
+    body = []
+    groups = list(dict.fromkeys(r.level for r in shown))
+    for group in groups:
+        for quantity in RESAMPLED:
+            mine = [r for r in shown if r.quantity == quantity and r.level == group]
+            if mine:
+                heading = PANELS[quantity]
+                body.append([words(f"{heading} ({group})" if len(groups) > 1 and group else heading)])
+                body += [_resampled_line(book, r, std.get((r.term, r.level))) for r in mine]
+    kind = INTERVALS.get(shown[0].df_method, shown[0].df_method)
+    return [
+        make_table(
+            book,
+            name=f"bootstrap-{analysis.replace(':', '-')}",
+            title=f"{book.name_of(analysis)}: bootstrap",
+            columns=headers("Parameter", "Estimate", "SE", interval_header(shown), "Std.", "Std. CI"),
+            rows=body,
+            note=f"SE: standard deviation over the samples drawn. Intervals: {kind}. Std.: both sides "
+            "standardised (std.all). Samples, seed and refits stand in the checks.",
+            source=shown,
+        )
+    ]
+
+
+def _resampled_line(book: Book, row: Row, std: Row | None) -> list[Cell]:
+    d = book.decimals
+    return [
+        words(book.parameter(row.term)),
+        cell_of(row, "estimate", "number", decimals=d),
+        cell_of(row, "std_error", "number", decimals=d),
+        interval_of(row, decimals=d),
+        cell_of(std, "estimate", "bounded", decimals=d),
+        interval_of(std, decimals=d, leading_zero=False),
+    ]
+
+
+def _icc_table(book: Book, analysis: str) -> list[TableSpec]:
+    """Return what share of each variable's variance lies between clusters, for a model of two levels."""
+    rows = book.select(analysis, block="icc")
+    if not rows:
+        return []
+    level = book.label("cluster", rows[0].level)
+    lines = [[words(book.thing(r.term)), cell_of(r, "estimate", "bounded", decimals=3)] for r in rows]
+    return [
+        make_table(
+            book,
+            name=f"icc-{analysis.replace(':', '-')}",
+            title=f"{book.name_of(analysis)}: share of variance between clusters",
+            columns=headers("Variable", "ICC"),
+            rows=lines,
+            note=f"ICC: share of a variable's variance between clusters ({level}), from the saturated model.",
             source=rows,
         )
     ]
@@ -104,6 +181,7 @@ def fit_tables(book: Book) -> list[TableSpec]:
     if not lines:
         return []
     columns = headers("Model", "N", "χ²", "df", "p", "CFI", "TLI", "RMSEA", "RMSEA CI", "SRMR", "AIC", "BIC")
+    levels = any(r.quantity == "srmr_between" for r in source)
     return [
         make_table(
             book,
@@ -111,7 +189,7 @@ def fit_tables(book: Book) -> list[TableSpec]:
             title="Fit of the structural equation models",
             columns=columns,
             rows=lines,
-            note=_rmsea_note(source),
+            note=" ".join([_rmsea_note(source), *([SRMR_OF_LEVELS] if levels else [])]),
             source=source,
         )
     ]
@@ -144,10 +222,19 @@ def _fit_line(name: str, found: dict[str, Row]) -> list[Cell]:
         number("tli", "bounded", 3),
         number("rmsea", "bounded", 3),
         interval_of(found.get("rmsea"), decimals=3, leading_zero=False),
-        number("srmr", "bounded", 3),
+        _srmr_cell(found),
         number("aic", decimals=1),
         number("bic", decimals=1),
     ]
+
+
+def _srmr_cell(found: dict[str, Row]) -> Cell:
+    """SRMR of the model, or within / between clusters for a model of two levels."""
+    within, between = found.get("srmr_within"), found.get("srmr_between")
+    if within is None or between is None or within.estimate is None or between.estimate is None:
+        return cell_of(found.get("srmr"), "estimate", "bounded", decimals=3)
+    inner, outer = (bounded(r.estimate or 0.0, decimals=3) for r in (within, between))
+    return words(f"{inner} / {outer}")
 
 
 def _rmsea_note(rows: list[Row]) -> str:
