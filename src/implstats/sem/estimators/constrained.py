@@ -70,8 +70,9 @@ def minimise_constrained(
 ) -> ConstrainedOptimum:
     """Return the optimum of F subject to c = 0 and to c >= 0, from a start where F is finite."""
     active: list[int] = []
-    point = start
+    point, solved = start, active
     for _ in range(MAX_CHANGES):
+        solved = list(active)
         here, iterations = _solve(criterion, _joined(equalities, inequalities, active), point)
         value, _ = inequalities(here.u)
         n_equal = len(here.c) - len(active)
@@ -84,7 +85,7 @@ def minimise_constrained(
             active.append(int(broken.argmin()))
         else:
             break
-    return _finish(criterion, equalities, inequalities, here, active, iterations)
+    return _finish(criterion, equalities, inequalities, here, solved, iterations)
 
 
 def _joined(equalities: System, inequalities: System, active: list[int]) -> System:

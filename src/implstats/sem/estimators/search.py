@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from implstats.results import Check
 from implstats.sem import checks as check
 from implstats.sem.data.groups import GroupedSample
+from implstats.sem.estimators.bounds import refuse_contradictory_bounds
 from implstats.sem.estimators.constrained import ConstrainedOptimum, System, minimise_constrained
 from implstats.sem.estimators.constraints import Constraints, Space, linear_space
 from implstats.sem.estimators.criterion import criterion_of
@@ -113,6 +114,7 @@ def build_problem(text: ModelText, table: ParameterTable, sample: GroupedSample,
         exo = {row.label: value for row, value in pairs if row.exo and row.label}
         constraints = Constraints(table=table, exo=exo)
         space = linear_space(constraints)
+        refuse_contradictory_bounds(constraints, space)
     return Problem(
         text=text,
         table=table,
