@@ -199,14 +199,23 @@ def check_identified(unidentified: list[str]) -> Check:
     )
     return Check(
         name="identified", status="fail",
-        message=f"Not identified: the data cannot tell these parameters apart: {names}. Fix one of them "
-                "(a residual variance, a "
+        message=f"Not identified: the data cannot tell these parameters apart: "
+                f"{listed(unidentified)}. Fix one of them (a residual variance, a "
         "loading), give two the same label, or add indicators.",
     )  # fmt: skip
 
 
 def check_convergence(optimum: Optimum, n: int) -> tuple[bool, list[Check]]:
     """Judge the optimum by gradient and curvature."""
+def listed(names: Sequence[str], *, most: int = 8) -> str:
+    """Return names with commas, the first of many.
+
+    >>> listed(["a", "b", "c"], most=2)
+    'a, b and 1 more'
+    """
+    return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")
+
+
     if not np.isfinite(optimum.decrement):
         return False, [Check(
             name="curvature", status="fail",

@@ -16,9 +16,15 @@ from numpy.typing import ArrayLike, NDArray
 from implstats.results import Check, verdict_of
 from implstats.sem import checks as check
 from implstats.sem.assemble import failed_result, successful_result
+from implstats.sem.checks import listed
 from implstats.sem.data.clusters import check_clusters
 from implstats.sem.data.columns import as_frame
-from implstats.sem.estimators.search import Problem, search_optimum, with_derived
+from implstats.sem.estimators.search import (
+    Problem,
+    search_optimum,
+    unidentified_at_start,
+    with_derived,
+)
 from implstats.sem.fitted import Estimated
 from implstats.sem.inference.scaled_test import with_test
 from implstats.sem.options import check_options
@@ -185,7 +191,7 @@ def fit_problem(problem: Problem, *, start: Array | None = None) -> SemResult:
         found += check_clusters(sample, column=options.cluster, n_free=table.n_free - asked)
     counted = check.check_degrees_of_freedom(df + asked, moments, table.n_free - asked)
     if df + asked < 0:
-        return failed_result(table, sample, options, [*found, counted])
+        return failed_result(table, sample, options, [*found, _with_names(counted, problem)])
     search = search_optimum(problem, start=start)
     if search is None:
         return failed_result(table, sample, options, [*found, counted, _no_start()])
@@ -213,6 +219,14 @@ def fit_problem(problem: Problem, *, start: Array | None = None) -> SemResult:
         problem.structures, search.optimum.theta, estimated.moments, sample.labels
     )
     return successful_result(estimated, checks=[*found, *more], admissible=admissible)
+
+
+def _with_names(counted: Check, problem: Problem) -> Check:
+    """The counting rule's check with the parameters that the data cannot tell apart at the start."""
+    names = unidentified_at_start(problem)
+    if not names:
+        return counted
+    return replace(counted, message=f"{counted.message} These cannot be told apart: {listed(names)}.")
 
 
 def _no_start() -> Check:

@@ -160,6 +160,18 @@ def search_from(problem: Problem, starts: Sequence[Array] | None) -> Search | No
     return attempt
 
 
+def unidentified_at_start(problem: Problem) -> list[str]:
+    """Return the parameters that the information at the start cannot tell apart; none without a start."""
+    criterion = criterion_of(problem.structures, problem.sample)
+    samples = [group.moments for group in problem.sample.groups]
+    tangent = None if problem.space is None else problem.space.basis
+    for theta in start_values(problem.table, problem.structures, samples):
+        information = criterion(with_sample_thresholds(problem, theta), "expected").information
+        if information is not None:
+            return check.information_rank(information, problem.table.free_names(), tangent)[1]
+    return []
+
+
 def with_sample_thresholds(problem: Problem, theta: Array) -> Array:
     """Return a start vector with free thresholds of ordered items at their sample values, scales at one."""
     moved = theta.copy()
