@@ -194,9 +194,6 @@ def check_identified(unidentified: list[str]) -> Check:
             status="ok",
             message="Every parameter is identified: the information has full rank.",
         )
-    names = ", ".join(unidentified[:8]) + (
-        f" and {len(unidentified) - 8} more" if len(unidentified) > 8 else ""
-    )
     return Check(
         name="identified", status="fail",
         message=f"Not identified: the data cannot tell these parameters apart: "
@@ -205,8 +202,6 @@ def check_identified(unidentified: list[str]) -> Check:
     )  # fmt: skip
 
 
-def check_convergence(optimum: Optimum, n: int) -> tuple[bool, list[Check]]:
-    """Judge the optimum by gradient and curvature."""
 def listed(names: Sequence[str], *, most: int = 8) -> str:
     """Return names with commas, the first of many.
 
@@ -216,6 +211,8 @@ def listed(names: Sequence[str], *, most: int = 8) -> str:
     return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")
 
 
+def check_convergence(optimum: Optimum, n: int) -> tuple[bool, list[Check]]:
+    """Judge the optimum by gradient and curvature."""
     if not np.isfinite(optimum.decrement):
         return False, [Check(
             name="curvature", status="fail",
