@@ -101,7 +101,7 @@ def test_one_indicator_with_a_free_residual_is_not_identified(frame):
 
 
 def test_more_parameters_than_moments(frame):
-    assert_failed(sem.fit("f =~ a + b", frame), "Not identified", "4 free parameters but only 3 moments")
+    assert_failed(sem.fit("f =~ a + b", frame), "Not identified", "4 free parameters but only 3 moment")
 
 
 def test_a_factor_without_a_scale_is_not_identified(frame):

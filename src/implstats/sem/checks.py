@@ -55,12 +55,17 @@ def check_sample(sample: GroupedSample, n_free: int) -> list[Check]:
         ))  # fmt: skip
     else:
         checks.append(Check(name="listwise", status="ok", message=f"All {n} persons answered everything."))
-    if n < 5 * n_free:
+    if n < n_free:
+        checks.append(Check(
+            name="small_sample", status="fail",
+            message=f"{n} persons for {n_free} free parameters: fewer persons than parameters, so nothing "
+                    "can be said of them. Use a smaller model, or scores instead of items.",
+        ))  # fmt: skip
+    elif n < 5 * n_free:
         checks.append(Check(
             name="small_sample", status="warn",
             message=f"{n} persons for {n_free} free parameters: fewer than 5 a parameter, so estimates "
-                    "and tests are unsure. "
-            "Use a smaller model or scores instead of items.",
+                    "and tests are unsure. Use a smaller model or scores instead of items.",
         ))  # fmt: skip
     if sample.few_categories:
         names = ", ".join(sample.few_categories[:8]) + (
@@ -140,7 +145,7 @@ def check_degrees_of_freedom(df: int, n_moments: int, n_free: int) -> Check:
     if df < 0:
         return Check(
             name="identified", status="fail",
-            message=f"Not identified: {n_free} free parameters but only {n_moments} moments of the data. "
+            message=f"Not identified: {n_free} free parameters but only {n_moments} moment(s) of the data. "
                     "Fix or equate at least "
             f"{-df} parameter(s), or add indicators.",
         )  # fmt: skip

@@ -158,9 +158,9 @@ def take_sample(values: Array, names: Sequence[str], x: Sequence[str]) -> Sample
     dropped = len(values) - n
     if n <= p:
         raise DataError(
-            f"{n} complete persons for {p} variables: a model of {p} variables needs more than {p} "
-            "complete persons, "
-            f"better several hundred. {dropped} of {len(values)} rows were left out for missing answers."
+            f"{n} complete persons for {p} variables: a model of {p} variables needs more than {p} complete "
+            f"persons, better several hundred. {dropped} of {len(values)} rows were left out for missing "
+            f"answers{_most_missing(gaps, names)}."
         )
     mean = kept.mean(axis=0)
     centred = kept - mean
@@ -178,6 +178,13 @@ def take_sample(values: Array, names: Sequence[str], x: Sequence[str]) -> Sample
         n_empty=int(gaps.all(axis=1).sum()),
         few_categories=few,
     )
+
+
+def _most_missing(gaps: NDArray[np.bool_], names: Sequence[str]) -> str:
+    """Which variables lack most answers, in words."""
+    counts = gaps.sum(axis=0)
+    order = [j for j in np.argsort(-counts, kind="stable").tolist() if counts[j]][:3]
+    return ", most of them on " + ", ".join(f"{names[j]} ({counts[j]})" for j in order) if order else ""
 
 
 def few_answers(column: Array, most: int = 5) -> bool:

@@ -221,8 +221,10 @@ def number_rows(rows: Sequence[Row]) -> int:
 def read_definitions(text: ModelText, rows: Sequence[Row], problems: list[str]) -> tuple[Definition, ...]:
     """Return the definitions; what cannot be read is added to ``problems``."""
     known = {row.label for row in rows if row.label}
+    definitions = [e for e in text.expressions if e.op == ":="]
+    later = {e.lhs: e.line for e in definitions}
     found: list[Definition] = []
-    for expression in (e for e in text.expressions if e.op == ":="):
+    for expression in definitions:
         try:
             tree = parse_definition(expression.rhs, name=expression.lhs)
         except ModelTextError as error:
@@ -230,7 +232,13 @@ def read_definitions(text: ModelText, rows: Sequence[Row], problems: list[str]) 
             continue
         unknown = sorted(names_in(tree) - known)
         problems.extend(
-            f"line {expression.line}: {unknown_label_message(expression.lhs, label, known)}"
+            f"line {expression.line}: "
+            + (
+                f"definition '{expression.lhs}' uses '{label}', which is defined on line {later[label]}; "
+                "define it before, and in no circle"
+                if label in later
+                else unknown_label_message(expression.lhs, label, known)
+            )
             for label in unknown
         )
         if expression.lhs in known:
