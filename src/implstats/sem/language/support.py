@@ -12,16 +12,25 @@ _OPERATORS = {
 }
 
 
+_BLOCKS = {
+    "level": "fit 'level: 1' and 'level: 2' with sem.fit_two_level (implstats sem with --cluster)",
+    "group": "write one model and name the column in group; what differs between groups is c(a, b)*x, and "
+    "what is equal stands in group_equal",
+    "block": "write the model of one block without the heading",
+    "class": "latent classes are not estimated; write the model of one class without the heading",
+}
+
+
+def _instead(heading: str) -> str:
+    return _BLOCKS[heading.partition(":")[0]]
+
+
 def refuse_unsupported(text: ModelText, *, ordered: bool = False) -> None:
     """Raise :class:`NotSupportedError` with everything in the model that this version does not fit.
 
     ``ordered`` tells whether some items are ordered, so that thresholds and scales exist.
     """
-    problems = [
-        f"block '{heading}' is not done by sem.fit; write the model of one block without the heading, or fit "
-        "'level: 1' and 'level: 2' with sem.fit_two_level"
-        for heading in text.blocks
-    ]
+    problems = [f"block '{heading}': {_instead(heading)}" for heading in text.blocks]
     problems += [
         f"line {term.line}, '{term.lhs} {term.op} {term.rhs}': {_OPERATORS[term.op]}"
         for term in text.terms

@@ -19,10 +19,11 @@ from dataclasses import dataclass
 from typing import Literal
 
 from implstats.errors import NotSupportedError, ProblemsError, UsageError, did_you_mean
+from implstats.sem.language.foreign import FUNCTIONS, refuse_foreign, refuse_function
 
 OPERATORS = ("=~", "<~", "~*~", "~~", "~", ":=", "==", "<", ">", "|")
 EXPRESSION_OPERATORS = frozenset({":=", "==", "<", ">"})
-MODIFIER_FUNCTIONS = ("start", "label", "equal", "lower", "upper", "rv", "efa", "prior", "c")
+MODIFIER_FUNCTIONS = ("start", "label", "c", *FUNCTIONS)
 
 _TOKEN = re.compile(
     r"""(?P<number>(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?(?![\w.]))
@@ -128,6 +129,7 @@ def parse_model(text: str, *, needs_terms: bool = True) -> ModelText:
         if heading:
             blocks.append(f"{heading[1].lower()}: {heading[2]}")
             continue
+        refuse_foreign(line, number)
         try:
             found = _read_formula(line, number, blocks[-1] if blocks else "")
         except _LineError as problem:
@@ -311,11 +313,11 @@ def _read_value(tokens: list[_Token]) -> Value:
 
 def _arguments(tokens: list[_Token]) -> list[Value]:
     groups: list[list[_Token]] = [[]]
-    for token in tokens:
+    for token, after in zip(tokens, [*tokens[1:], None], strict=True):
         if token.text == ",":
             groups.append([])
-        elif token.text in "()" or (token.kind == "name" and token.text == "c" and len(tokens) > 1):
-            continue  # start(c(1, 2)) reads as start(1, 2)
+        elif token.text in "()" or (token.text == "c" and after is not None and after.text == "("):
+            continue  # start(c(1, 2)) reads as start(1, 2); a label may be called c
         else:
             groups[-1].append(token)
     return [_read_value(group) for group in groups]
@@ -330,14 +332,5 @@ def _read_function(name: str, values: list[Value]) -> Modifier:
         return Modifier("start", tuple(values))
     if name == "label":
         return Modifier("label", tuple(None if v is None else str(v) for v in values))
-    if name == "equal":
-        raise NotSupportedError(
-            "equal() in a model is not done by this version. Give both parameters the same label, as in "
-            "'a*x1 + a*x2'."
-        )
-    if name in MODIFIER_FUNCTIONS:
-        raise NotSupportedError(
-            f"{name}() in a model is not done by this version. Leave it out, or fix the parameter at a "
-            "number."
-        )
+    refuse_function(name)
     raise _LineError(f"unknown function '{name}()'{did_you_mean(name, MODIFIER_FUNCTIONS)}")
