@@ -76,7 +76,7 @@ def criterion_at(model, frame):
 
 
 def test_gradient_and_exact_hessian_agree_with_differences(gaps):
-    model = "f =~ a + k*b + k*c\nh ~ f + d\ne ~ h + d\na ~~ b"
+    model = "f =~ a + k*b + k*c\nh ~ f + d\ne ~ h + d\na ~~ b\nd ~~ d"
     structure, patterns = criterion_at(model, gaps)
     result = sem.fit(model, gaps, missing="fiml", estimator="MLR")
     values = {name: p.estimate for p in result.parameters for name in (p.name,)}

@@ -52,6 +52,20 @@ def test_test_of_one_estimator_and_errors_of_the_other(test, estimator, hs, thre
 
 
 @pytest.mark.parametrize(("test", "estimator"), TEST_OF.items())
+def test_predictors_are_those_of_the_test(test, estimator, mediation):
+    model = "M1 ~ X + C\nM2 ~ X\nY ~ M1 + M2 + C"
+    chosen, other = (
+        sem.fit(model, mediation, **call)
+        for call in ({"estimator": "MLR", "test": test}, {"estimator": estimator})
+    )
+    assert chosen.fit == other.fit
+    fixed = sem.fit(model, mediation, estimator="MLR")
+    assert [p.std_error for p in chosen.parameters[:6]] == pytest.approx(
+        [p.std_error for p in fixed.parameters[:6]], rel=1e-8
+    )
+
+
+@pytest.mark.parametrize(("test", "estimator"), TEST_OF.items())
 def test_fits_are_compared_by_that_test(test, estimator, hs, three_factors):
     models = (three_factors, three_factors + "\nvisual ~~ 0*speed")
     chosen = sem.compare(*(sem.fit(m, hs, kind="cfa", estimator="MLR", test=test) for m in models))

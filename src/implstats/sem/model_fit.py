@@ -91,6 +91,7 @@ def _group_moments(estimated: Estimated, k: int) -> GroupMoments:
         weight=estimated.weights[k],
         sample_mean=sample.mean,
         mean=moments.mean if estimated.table.means else sample.mean,
+        given=tuple(estimated.x) if estimated.options.fixed_x else (),
     )
 
 
@@ -149,6 +150,7 @@ def robust_of(estimated: Estimated, record: FitRecord) -> Robust:
     if estimated.options.structured_trace:
         of_trace = estimated.inverse(moment_curvature(estimated)) / estimated.sample.n
     incomplete = _incomplete(estimated)
+    given = estimated.x if estimated.options.fixed_x else []
     if incomplete:
         return fiml_robust(
             estimated.structures,
@@ -160,6 +162,7 @@ def robust_of(estimated: Estimated, record: FitRecord) -> Robust:
             n_free=estimated.n_free,
             df=estimated.df,
             x=estimated.x,
+            given=given,
             baseline_df=record.baseline_df,
         )
     return robust_inference(
@@ -171,6 +174,7 @@ def robust_of(estimated: Estimated, record: FitRecord) -> Robust:
         n_free=estimated.n_free,
         df=estimated.df,
         x=estimated.x,
+        given=given,
         baseline_df=record.baseline_df,
     )
 

@@ -12,7 +12,7 @@ path <- "LEAD =~ LEAD01 + LEAD02 + LEAD03\nLEAD ~ TSIG01 + TSIG02"
 fits <- list(
   mlr = sem(m, d, cluster = "COMPID", estimator = "MLR", optim.method = "GN"),
   ml = sem(m, d, cluster = "COMPID", optim.method = "GN"),
-  predictors = sem(path, d, fixed.x = FALSE, cluster = "COMPID", estimator = "MLR", optim.method = "GN"),
+  predictors = sem(path, d, cluster = "COMPID", estimator = "MLR", optim.method = "GN"),
   fiml = sem(m, gaps, cluster = "COMPID", estimator = "MLR", missing = "fiml", control = tight),
   groups = sem(m, half, cluster = "COMPID", estimator = "MLR", group = "half", group.equal = "loadings", control = tight))
 out <- lapply(fits, function(f) {

@@ -21,6 +21,8 @@ class GroupMoments:
     sample_cov, cov, weight : ndarray, shape (p, p)
         S, Sigma and Sigma^-1.
     sample_mean, mean : ndarray, shape (p,)
+    given : tuple of int
+        Places of fixed predictors.
     """
 
     n: int
@@ -29,6 +31,7 @@ class GroupMoments:
     weight: Array
     sample_mean: Array
     mean: Array
+    given: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

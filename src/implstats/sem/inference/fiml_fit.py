@@ -30,7 +30,7 @@ from implstats.sem.estimators.incomplete import (
     pair_index,
     score_products,
 )
-from implstats.sem.inference.robust import Robust
+from implstats.sem.inference.robust import Robust, saturated_trace_of
 from implstats.sem.model.matrices import Structure, columns_to_free
 from implstats.sem.model.moments import Moments, Stacks
 
@@ -126,6 +126,7 @@ def fiml_robust(
     n_free: int,
     df: int,
     x: list[int],
+    given: list[int],
     baseline_df: int,
 ) -> Robust:
     """Return the sandwich and the scaling factors of model and baseline.
@@ -140,21 +141,33 @@ def fiml_robust(
         The inverse information that the scaling factor takes.
     n_free : int
         Free parameters, equality constraints taken off.
-    x : list of int
-        Positions of the exogenous predictors.
+    x, given : list of int
+        Positions of the exogenous predictors; of those that are fixed, whose moments belong to no trace.
     """
     meat = fiml_score_products(structures, groups, moments, stacks)
     of_model = float((of_trace * meat).sum())
     of_saturated = fiml_saturated_trace(groups)
-    p = len(structures[0].observed)
+    of_given = sum(_trace_of_given(g, given) for g in groups)
+    p, k = len(structures[0].observed), len(given)
+    moments = len(groups) * (p * (p + 3) // 2 - k * (k + 3) // 2)
     return Robust(
         covariance=bread @ meat @ bread,
-        scale=(of_saturated - of_model) / df if df else None,
+        scale=(of_saturated - of_given - of_model) / df if df else None,
         baseline_scale=_baseline_scale(groups, of_saturated, x, baseline_df),
         extra={
-            "scaling.factor.h1": of_saturated / (len(groups) * (p * (p + 3) // 2)),
+            "scaling.factor.h1": (of_saturated - of_given) / moments,
             "scaling.factor.h0": of_model / n_free,
         },
+    )
+
+
+def _trace_of_given(group: Incomplete, given: list[int]) -> float:
+    """tr(H^-1 J) of predictors' own moments; everyone answered them."""
+    if not given:
+        return 0.0
+    centred = group.patterns.rows[:, given] - group.saturated.mean[given]
+    return saturated_trace_of(
+        centred, centred.T @ centred / len(centred), means=True, cluster=group.patterns.cluster
     )
 
 

@@ -84,26 +84,30 @@ def _trace_saturated_sb(fitted: Fitted) -> float:
     return float((terms + distance).mean() if fitted.means else terms.mean())
 
 
-def _trace_saturated_yb(fitted: Fitted) -> float:
-    """Trace of the saturated model's sandwich, at the sample moments."""
-    X, p = fitted.centred, len(fitted.weight)
-    if fitted.cluster is not None:
-        return _trace_saturated_clusters(fitted, fitted.cluster)
-    distance = ((X @ np.linalg.inv(fitted.sample.cov)) * X).sum(axis=1)
-    return 0.5 * float((distance**2).mean() - p) + (p if fitted.means else 0)
+def saturated_trace_of(
+    centred: Array, cov: Array, *, means: bool, cluster: NDArray[np.intp] | None = None
+) -> float:
+    """Return the trace of the saturated model's sandwich from centred answers (n, p), at their moments."""
+    p = len(cov)
+    if cluster is not None:
+        return _saturated_trace_of_clusters(centred, cov, cluster, means=means)
+    distance = ((centred @ np.linalg.inv(cov)) * centred).sum(axis=1)
+    return 0.5 * float((distance**2).mean() - p) + (p if means else 0)
 
 
-def _trace_saturated_clusters(fitted: Fitted, cluster: NDArray[np.intp]) -> float:
+def _saturated_trace_of_clusters(
+    centred: Array, cov: Array, cluster: NDArray[np.intp], *, means: bool
+) -> float:
     """The same from clusters: with z = L^-1 x, S = L L', half of |sum_i (z z' - I)|^2, and |sum_i z|^2."""
-    Z = np.linalg.solve(np.linalg.cholesky(fitted.sample.cov), fitted.centred.T).T
+    Z = np.linalg.solve(np.linalg.cholesky(cov), centred.T).T
     total = 0.0
     which = np.unique(cluster)
     for j in which:
         mine = Z[cluster == j]
         products = mine.T @ mine - len(mine) * np.eye(Z.shape[1])
         total += 0.5 * float((products**2).sum())
-        total += float((mine.sum(axis=0) ** 2).sum()) if fitted.means else 0.0
-    return total * len(which) / (len(which) - 1) / fitted.sample.n
+        total += float((mine.sum(axis=0) ** 2).sum()) if means else 0.0
+    return total * len(which) / (len(which) - 1) / len(centred)
 
 
 def score_products(structures: Sequence[Structure], groups: Sequence[Fitted], kind: Kind) -> Array:
@@ -117,7 +121,20 @@ def score_products(structures: Sequence[Structure], groups: Sequence[Fitted], ki
 
 def saturated_trace(groups: Sequence[Fitted], kind: Kind) -> float:
     """Return the trace of the saturated model, summed over groups (each group's weight cancels)."""
-    return sum(_trace_saturated_sb(g) if kind == "MLM" else _trace_saturated_yb(g) for g in groups)
+    if kind == "MLM":
+        return sum(_trace_saturated_sb(g) for g in groups)
+    return sum(saturated_trace_of(g.centred, g.sample.cov, means=g.means, cluster=g.cluster) for g in groups)
+
+
+def trace_of_given(groups: Sequence[Fitted], given: list[int]) -> float:
+    """Return the part of the saturated trace that fixed predictors' own moments have."""
+    if not given:
+        return 0.0
+    which = np.ix_(given, given)
+    return sum(
+        saturated_trace_of(g.centred[:, given], g.sample.cov[which], means=g.means, cluster=g.cluster)
+        for g in groups
+    )
 
 
 def robust_inference(
@@ -130,6 +147,7 @@ def robust_inference(
     n_free: int,
     df: int,
     x: list[int],
+    given: list[int],
     baseline_df: int,
 ) -> Robust:
     """Return the sandwich and the scaling factors.
@@ -144,14 +162,14 @@ def robust_inference(
         The inverse information that the scaling factor takes.
     n_free : int
         Free parameters, equality constraints taken off.
-    x : list of int
-        Positions of the exogenous predictors.
+    x, given : list of int
+        Positions of the exogenous predictors; of those that are fixed (MLR), whose moments belong to no trace.
     """
     meat = score_products(structures, groups, kind)
     model_trace = float((of_trace * meat).sum())
-    total = saturated_trace(groups, kind)
-    p, means = len(groups[0].weight), groups[0].means
-    moments = len(groups) * (p * (p + 1) // 2 + (p if means else 0))
+    total = saturated_trace(groups, kind) - trace_of_given(groups, given)
+    p, k, means = len(groups[0].weight), len(given), groups[0].means
+    moments = len(groups) * (p * (p + 1) // 2 - k * (k + 1) // 2 + (p - k if means else 0))
     extra = {"scaling.factor.h1": total / moments, "scaling.factor.h0": model_trace / n_free}
     return Robust(
         covariance=bread @ meat @ bread,

@@ -61,7 +61,8 @@ def with_test(options: Options, test: str | None, *, asked: str | None) -> Optio
             f"test '{test}' for {what} is not done by this version of implstats. Leave test out: '{OWN}' "
             "allows for them."
         )
-    return replace(options, test=test)
+    # Their fourth moments are those of all variables, predictors among them.
+    return replace(options, test=test, fixed_x=False)
 
 
 def as_tested(estimated: Estimated) -> Estimated:
