@@ -111,8 +111,6 @@ def test_what_does_not_go_together_is_refused(hs, three_factors):
     for question in (sem.modification_indices, sem.residuals):
         with pytest.raises(NotSupportedError, match=r"Use missing .fiml."):
             question(result)
-    with pytest.raises(NotSupportedError, match="monte_carlo"):
-        sem.bootstrap(result, draws=10, seed=1)
 
 
 @pytest.mark.slow

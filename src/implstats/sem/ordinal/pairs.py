@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from scipy.special import ndtr
 
 from implstats.sem.ordinal.margins import Margin
-from implstats.sem.ordinal.normal import Cells, cells, density
+from implstats.sem.ordinal.normal import Cells, cells, density, masses
 
 Array = NDArray[np.float64]
 Parts = Callable[[Array], tuple[Array, Array]]
@@ -31,6 +31,8 @@ SMALL_STEP = 1e-13
 ROUNDING = 1e-12
 # After a Newton step of this size the error is about its square; what is left is rounding.
 LAST_STEP = 1e-8
+# A step leaves at least this share of the distance to a perfect correlation.
+NEARER = 0.25
 HALF = (
     0.5  # added to an empty cell of a 2 x 2 table with the margins kept, as Brown & Benedetti (1977) advise
 )
@@ -74,6 +76,9 @@ def solve(parts: Parts, start: Array) -> Array:
         by_newton = ((new > low) & (new < high)) | (np.abs(new - r) < ROUNDING)
         new = np.where(by_newton, new, 0.5 * (low + high))
         new = np.where(first == 0.0, r, new)
+        # A longer step may end where the probability of a cell with answers is rounding, and so the sign.
+        most = 1.0 - (1.0 - np.abs(r)) * NEARER
+        new = np.where(np.abs(new) > np.abs(r), np.clip(new, -most, most), new)
         moved = np.abs(new - r)
         done = bool(np.all(np.where(by_newton, moved < LAST_STEP, moved < SMALL_STEP)))
         r = new
@@ -91,9 +96,9 @@ def polychoric_pairs(margins: Sequence[Margin], pairs: Sequence[tuple[int, int]]
     tables, empty = _tables(margins, pairs, h.shape[1] - 1, k.shape[1] - 1)
 
     def parts(r: Array) -> tuple[Array, Array]:
-        at = cells(h, k, r)
-        share = at.dp / at.p
-        return (tables * share).sum(axis=(1, 2)), (tables * (at.ddp / at.p - share**2)).sum(axis=(1, 2))
+        p, dp, ddp = masses(h, k, r)
+        share = dp / p
+        return (tables * share).sum(axis=(1, 2)), (tables * (ddp / p - share**2)).sum(axis=(1, 2))
 
     r = solve(parts, np.array([_start(margins[i], margins[j]) for i, j in pairs]))
     return _from_tables(margins, pairs, cells(h, k, r), r, empty)

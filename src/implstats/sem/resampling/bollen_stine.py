@@ -4,9 +4,10 @@ The persons are moved so that the model holds exactly in them, and then drawn ag
 
     y~_i = mu + Sigma^(1/2) S^(-1/2) (y_i - m),     T*_r = n [F(theta*_r; S~_r, m~_r) - log|S~_r| - p]
 
-with Sigma, mu the model's moments and symmetric roots (Bollen & Stine 1992). The p-value is (1 + #{T* >= T})
-/ (1 + B), which holds its level exactly if T and T* come from one distribution (Davison & Hinkley 1997,
-4.2); lavaan gives #{T* > T} / B. No normality is assumed.
+with Sigma, mu the model's moments and symmetric roots (Bollen & Stine 1992). By least squares T* is n - 1
+times F at theta*, with weights from each resample, which also gives ULS a test. The p-value is
+(1 + #{T* >= T}) / (1 + B), which holds its level exactly if T and T* come from one distribution (Davison &
+Hinkley 1997, 4.2); lavaan gives #{T* > T} / B. No normality is assumed.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from implstats.sem.resampling.bootstrap import MANY
 from implstats.sem.resampling.draws import Persons, random_frequencies, resampled_moments
 from implstats.sem.resampling.guard import check_draws, resampled_fit
 from implstats.sem.resampling.refit import Resamples, refit
+from implstats.sem.resampling.refit_least_squares import refit_least_squares
 from implstats.sem.results import SemResult
 
 Array = NDArray[np.float64]
@@ -66,7 +68,8 @@ def bollen_stine(result: SemResult, *, draws: int = 1000, seed: int) -> BollenSt
     Parameters
     ----------
     result : SemResult
-        A fit by ML, MLR or MLM to complete persons that did not fail, with degrees of freedom.
+        A fit of numbers to complete persons, by ML, its robust forms or least squares, that did not fail
+        and has degrees of freedom.
     draws, seed : int
 
     Raises
@@ -74,7 +77,7 @@ def bollen_stine(result: SemResult, *, draws: int = 1000, seed: int) -> BollenSt
     ModelError
         The fit failed, has no degrees of freedom, or no draw could be refitted.
     NotSupportedError
-        Full information.
+        Missing answers, ordered items, clusters.
 
     Examples
     --------
@@ -88,11 +91,15 @@ def bollen_stine(result: SemResult, *, draws: int = 1000, seed: int) -> BollenSt
     """
     estimated = resampled_fit(result, what="The Bollen-Stine test")
     check_draws(draws, seed, level=0.95, least=2)
-    if estimated.sample.full_information:
+    if estimated.options.ordered:
+        raise NotSupportedError(
+            "The Bollen-Stine test moves persons until the model holds, but ordered answers cannot be moved. "
+            "Use the scaled and shifted test of WLSMV."
+        )
+    if estimated.options.missing != "listwise":
         raise NotSupportedError(
             "The Bollen-Stine test needs complete persons, because the data are moved until the model "
-            "holds. Use "
-            "missing 'listwise', or estimator 'MLR' with missing 'fiml'."
+            "holds. Use missing 'listwise', or estimator 'MLR' with missing 'fiml'."
         )
     if estimated.options.cluster is not None:
         raise NotSupportedError(
@@ -106,10 +113,14 @@ def bollen_stine(result: SemResult, *, draws: int = 1000, seed: int) -> BollenSt
     persons = Persons(values=tuple(_moved(estimated, g) for g in range(len(estimated.structures))))
     found, improper = [], 0
     for block in random_frequencies(persons, draws=draws, seed=seed):
-        samples = resampled_moments(persons.values, block)
-        refits = refit(estimated, samples)
+        if estimated.options.least_squares:
+            refits, samples = refit_least_squares(estimated, persons, block)
+            found.append((np.asarray(sum(samples.n)) - len(samples.n)) * refits.value)
+        else:
+            samples = resampled_moments(persons.values, block)
+            refits = refit(estimated, samples)
+            found.append(chi_squares(samples, refits.value))
         improper += int((refits.proper & ~refits.admissible).sum())
-        found.append(chi_squares(samples, refits.value))
     return _assembled(estimated, np.concatenate(found), improper)
 
 
@@ -117,6 +128,7 @@ def _moved(estimated: Estimated, g: int) -> Array:
     """The persons of a group, moved until their moments are the model's."""
     sample, moments = estimated.sample.groups[g], estimated.moments[g]
     mean = moments.mean if estimated.table.means else sample.moments.mean
+    # Least squares takes S with divisor n - 1; the drawn persons' then has the model as its mean.
     moved = sample.centred @ _root(sample.moments.cov, -0.5) @ _root(moments.cov, 0.5)
     return np.asarray(moved + mean)
 
@@ -139,7 +151,10 @@ def _assembled(estimated: Estimated, chisq: Array, improper: int) -> BollenStine
     failed = len(chisq) - len(kept)
     if not len(kept):
         raise ModelError("The model could not be refitted to any resample; look at its checks first.")
-    own = chi_squares(_own(estimated), np.array([estimated.optimum.evaluation.value]))[0]
+    value = estimated.optimum.evaluation.value
+    own = chi_squares(_own(estimated), np.array([value]))[0]
+    if estimated.options.least_squares:
+        own = (estimated.sample.n - len(estimated.sample.groups)) * value
     message = f"{len(kept)} of {len(chisq)} refits reached a proper optimum; {improper} of them are improper."
     doubtful = max(failed, improper) > MANY * len(chisq)
     return BollenStine(

@@ -4,16 +4,18 @@
     standard error = sd of theta*, bias = mean of theta* - theta
 
 Nothing is assumed about the distribution of the answers, only that persons (with ``cluster``: clusters) are
-independent. Fixed predictors are drawn with their persons. Complete data are refitted all at once
-(:mod:`implstats.sem.resampling.refit`), data with missing answers one sample after the other, which is
-slower. Samples without a proper optimum are left out and counted; samples with an improper solution, such as
-a negative variance, are kept, because leaving them out would bias the intervals, and counted too. Efron &
-Tibshirani (1993); Davison & Hinkley (1997); Bollen & Stine (1990).
+independent. Fixed predictors are drawn with their persons. Many samples are refitted at once: maximum
+likelihood (:mod:`implstats.sem.resampling.refit`), least squares and ordered items, whose thresholds and
+correlations are estimated anew (``refit_least_squares``), full information and two stages
+(``refit_incomplete``). Samples without a proper optimum are left out and counted, with the reason where
+their data could not bear the model; samples with an improper solution, such as a negative variance, are kept,
+because leaving them out would bias the intervals, and counted too. Efron & Tibshirani (1993); Davison &
+Hinkley (1997).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +24,7 @@ from numpy.typing import NDArray
 
 from implstats.errors import ModelError, UsageError
 from implstats.results import Check, finite_or_none
+from implstats.sem.fitted import Estimated
 from implstats.sem.resampling.draws import (
     FEW_CLUSTERS,
     Persons,
@@ -98,6 +101,8 @@ class Bootstrap:
         In the order of the fit's parameters: in the units of the data; std_all.
     replicates, standardised_replicates : ndarray, shape (draws, rows)
         The values of every draw in the same order; NaN where it failed.
+    failures : tuple of (str, int)
+        What kept samples from being fitted at all, and how many; one sample may count under several.
     checks : tuple of Check
     """
 
@@ -107,6 +112,7 @@ class Bootstrap:
     n_failed: int
     n_improper: int
     n_single: int
+    failures: tuple[tuple[str, int], ...]
     parameters: tuple[BootstrapParameter, ...]
     standardised: tuple[BootstrapParameter, ...]
     replicates: Array
@@ -132,13 +138,14 @@ def bootstrap(
     data: pd.DataFrame | None = None,
     ci_level: float | None = None,
     indices: NDArray[np.intp] | None = None,
+    progress: Callable[[str], None] | None = None,
 ) -> Bootstrap:
     """Return bootstrap standard errors and intervals of all parameters, definitions and standardised values.
 
     Parameters
     ----------
     result : SemResult
-        A fit by ML, MLR or MLM to persons, complete or by full information, that did not fail.
+        A fit to persons by any estimator, of numbers or ordered items, that did not fail.
     draws : int
     seed : int
         The same seed gives the same numbers.
@@ -147,12 +154,14 @@ def bootstrap(
     cluster : str, optional
         A column of ``data``: whole clusters are drawn, across groups if they reach across.
     data : DataFrame, optional
-        The frame that was fitted; needed with ``cluster`` only.
+        The frame that was fitted; needed with ``cluster``, and with ``indices`` where answers are missing.
     ci_level : float, optional
         By default the fit's.
     indices : ndarray of int, shape (draws, n), optional
-        The persons of each draw, from 0 in the order of the complete persons of the data, instead of random
-        ones; one group only.
+        The persons of each draw, from 0 in the order of the persons of the fit in the data, instead of
+        random ones; one group only.
+    progress : callable, optional
+        Told in a line how many resamples are done, after each batch.
 
     Raises
     ------
@@ -178,17 +187,33 @@ def bootstrap(
     level = estimated.options.ci_level if ci_level is None else ci_level
     check_draws(draws if indices is None else len(indices), seed, level=level, least=2)
     persons = persons_of(estimated, data=data, cluster=cluster)
+    if indices is not None and data is None and not _in_order(estimated):
+        raise UsageError(
+            "indices count persons in the order of the data, which this fit does not keep. Give the frame "
+            "that was fitted as data, too."
+        )
     if indices is None:
         blocks: Iterator[tuple[Array, ...]] = random_frequencies(persons, draws=draws, seed=seed)
     else:
         blocks = iter([_given(indices, persons)])
-    drawn = draw_all(estimated, persons, blocks)
+    total = draws if indices is None else len(indices)
+    drawn = draw_all(estimated, persons, blocks, progress=_lines(progress, "resamples", total))
     if drawn.refits.proper.sum() < 2:
         raise ModelError("The model could be refitted to hardly any resample; look at its checks first.")
     a = np.zeros((2, drawn.raw.shape[1]))
     if interval == "bca":
-        a = accelerations(estimated, persons)
+        units = persons.n_clusters or sum(len(y) for y in persons.values)
+        a = accelerations(estimated, persons, progress=_lines(progress, "leave-one-out fits", units))
     return _assemble(result, drawn, a, interval, level, persons)
+
+
+def _in_order(estimated: Estimated) -> bool:
+    """Whether the fit keeps its persons in the order of the data; gaps put them pattern by pattern."""
+    return estimated.sample.groups[0].answers is not None or estimated.options.missing == "listwise"
+
+
+def _lines(say: Callable[[str], None] | None, what: str, total: int) -> Callable[[int], None] | None:
+    return None if say is None else lambda done: say(f"Bootstrap: {done} of {total} {what}")
 
 
 def _given(indices: NDArray[np.intp], persons: Persons) -> tuple[Array]:
@@ -208,7 +233,8 @@ def _assemble(
     n_failed, n_improper = int((~proper).sum()), int((proper & ~admissible).sum())
     raw = _parameters(result, drawn.raw, "estimate", a[0], interval, level)
     standard = _parameters(result, drawn.standardised, "std_all", a[1], interval, level)
-    checks = [_replicate_check(len(proper), n_failed, n_improper)]
+    failures = tuple(sorted(drawn.refits.failures.items(), key=lambda pair: -pair[1]))
+    checks = [_replicate_check(len(proper), n_failed, n_improper, failures)]
     if persons.cluster is not None:
         checks.append(_cluster_check(persons.n_clusters))
     unreached = [p.name for p in raw if p.std_error is not None and p.conf_low is None]
@@ -221,7 +247,8 @@ def _assemble(
         ))  # fmt: skip
     return Bootstrap(
         interval=interval, ci_level=level, draws=len(proper), n_failed=n_failed, n_improper=n_improper,
-        n_single=drawn.refits.n_single, parameters=raw, standardised=standard, replicates=drawn.raw,
+        n_single=drawn.refits.n_single, failures=failures, parameters=raw, standardised=standard,
+        replicates=drawn.raw,
         standardised_replicates=drawn.standardised, checks=tuple(checks),
     )  # fmt: skip
 
@@ -266,10 +293,14 @@ def _numbers(
     }
 
 
-def _replicate_check(draws: int, failed: int, improper: int) -> Check:
+def _replicate_check(
+    draws: int, failed: int, improper: int, failures: Sequence[tuple[str, int]] = ()
+) -> Check:
+    reasons = "; ".join(f"{count} with {reason}" for reason, count in failures[:8])
     message = (
         f"{draws - failed} of {draws} refits reached a proper optimum"
         + (f"; {failed} failed and are left out" if failed else "")
+        + (f" ({reasons})" if reasons else "")
         + (
             f"; {improper} had an improper solution (a negative variance, say) and are kept"
             if improper

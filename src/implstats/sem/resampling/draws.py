@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from implstats.errors import DataError, UsageError, did_you_mean
 from implstats.sem.data.groups import group_rows
-from implstats.sem.data.sample import read_columns
+from implstats.sem.data.sample import Sample, read_columns
 from implstats.sem.fitted import Estimated
 from implstats.sem.resampling.refit import Resamples
 
@@ -63,10 +63,7 @@ def persons_of(estimated: Estimated, *, data: pd.DataFrame | None, cluster: str 
     DataError
         No such column, data that are not those of the fit, persons without a cluster, a single cluster.
     """
-    groups = estimated.sample.groups
-    own = tuple(
-        s.centred + s.moments.mean if s.incomplete is None else s.incomplete.patterns.rows for s in groups
-    )
+    own = tuple(_answers(sample) for sample in estimated.sample.groups)
     if cluster is None:
         fitted = estimated.options.cluster
         if fitted is not None:
@@ -74,7 +71,7 @@ def persons_of(estimated: Estimated, *, data: pd.DataFrame | None, cluster: str 
                 f"The fit takes persons as clustered in '{fitted}', so clusters must be drawn. Give "
                 f"cluster='{fitted}' and the frame that was fitted as data."
             )
-        return Persons(values=own)
+        return Persons(values=own if data is None else _from_frame(estimated, own, data)[0])
     if data is None:
         raise UsageError(
             f"cluster '{cluster}' is a column of the data, which a fit does not keep. Give the frame that "
@@ -88,26 +85,48 @@ def persons_of(estimated: Estimated, *, data: pd.DataFrame | None, cluster: str 
     return _clustered(estimated, own, data, cluster)
 
 
-def _clustered(estimated: Estimated, own: Sequence[Array], data: pd.DataFrame, cluster: str) -> Persons:
-    import pandas as pd
+def _answers(sample: Sample) -> Array:
+    """The answers of a group's persons, NaN where missing."""
+    if sample.answers is not None:
+        return sample.answers
+    incomplete = sample.incomplete or sample.two_stage
+    return sample.centred + sample.moments.mean if incomplete is None else incomplete.patterns.rows
 
+
+def _from_frame(
+    estimated: Estimated, own: Sequence[Array], data: pd.DataFrame, codes: Index | None = None
+) -> tuple[tuple[Array, ...], list[Index]]:
+    """The fit's persons in the order of the frame, group by group, and their rows.
+
+    ``codes`` are each row's cluster, -1 without one.
+    """
     names = estimated.table.names
     every = read_columns(data, names.observed, names.latent)
     column = estimated.sample.column
     parts = group_rows(data, column).rows if column else (np.arange(len(data)),)
-    codes, _ = pd.factorize(data[cluster], use_na_sentinel=True)
-    values, clusters = [], []
-    for mine, fitted, of_group in zip(parts, own, estimated.sample.groups, strict=True):
+    values, rows = [], []
+    predictors = [] if estimated.options.two_stage else estimated.x
+    others = [i for i in range(len(names.observed)) if not estimated.options.ordered or i not in predictors]
+    for mine, fitted in zip(parts, own, strict=True):
         seen = ~np.isnan(every[mine])
-        predictors = [names.observed.index(name) for name in names.x]
-        used = seen.all(axis=1) if of_group.incomplete is None else seen.any(axis=1)
-        used &= seen[:, predictors].all(axis=1)
-        if estimated.options.cluster is not None:  # such a fit left persons without a cluster out
-            used &= codes[mine] >= 0
-        values.append(every[mine][used])
-        clusters.append(np.asarray(codes[mine][used], dtype=np.intp))
+        used = seen.all(axis=1)
+        if estimated.options.missing != "listwise":
+            used = seen[:, others].any(axis=1) & seen[:, predictors].all(axis=1)
+        if estimated.options.cluster is not None and codes is not None:
+            used &= codes[mine] >= 0  # such a fit left persons without a cluster out
+        rows.append(mine[used])
+        values.append(every[rows[-1]])
         if len(values[-1]) != len(fitted) or not np.allclose(np.nansum(values[-1], 0), np.nansum(fitted, 0)):
             raise DataError("data is not the frame that was fitted: its persons differ. Give the same frame.")
+    return tuple(values), rows
+
+
+def _clustered(estimated: Estimated, own: Sequence[Array], data: pd.DataFrame, cluster: str) -> Persons:
+    import pandas as pd
+
+    codes, _ = pd.factorize(data[cluster], use_na_sentinel=True)
+    values, rows = _from_frame(estimated, own, data, codes)
+    clusters = [np.asarray(codes[mine], dtype=np.intp) for mine in rows]
     lacking = sum(int((c < 0).sum()) for c in clusters)
     if lacking:
         raise DataError(
@@ -119,7 +138,7 @@ def _clustered(estimated: Estimated, own: Sequence[Array], data: pd.DataFrame, c
             f"'{cluster}' holds one cluster; resampling clusters needs several, better {FEW_CLUSTERS}."
         )
     compact = tuple(np.searchsorted(present, c) for c in clusters)
-    return Persons(values=tuple(values), cluster=compact, n_clusters=len(present))
+    return Persons(values=values, cluster=compact, n_clusters=len(present))
 
 
 def random_frequencies(persons: Persons, *, draws: int, seed: int) -> Iterator[tuple[Array, ...]]:

@@ -6,8 +6,6 @@ from implstats.errors import ModelError, NotSupportedError, UsageError
 from implstats.sem.fitted import Estimated
 from implstats.sem.results import SemResult
 
-SERVED = ("ML", "MLR", "MLM")
-
 
 def resampled_fit(result: SemResult, *, what: str) -> Estimated:
     """Return the steps of a fit whose persons can be drawn again.
@@ -17,20 +15,9 @@ def resampled_fit(result: SemResult, *, what: str) -> Estimated:
     ModelError
         The fit failed.
     NotSupportedError
-        An estimator that is not served, or a covariance matrix instead of persons.
+        A covariance matrix instead of persons.
     """
     estimated = proper_fit(result, what=what)
-    if estimated.options.estimator not in SERVED:
-        raise NotSupportedError(
-            f"{what} serves the estimators {', '.join(SERVED)}; this fit is by "
-            f"{estimated.options.estimator}. "
-            "Use sem.monte_carlo for intervals of defined parameters."
-        )
-    if estimated.options.missing not in ("listwise", "fiml"):
-        raise NotSupportedError(
-            f"{what} serves missing 'listwise' and 'fiml'; this fit is by '{estimated.options.missing}'. Use "
-            "sem.monte_carlo for intervals of defined parameters."
-        )
     if any(sample.summary for sample in estimated.sample.groups):
         raise NotSupportedError(
             f"{what} draws persons again, but this model was fitted to a covariance matrix. Use "

@@ -101,6 +101,8 @@ def places_of(structure: Structure) -> Places:
         else:
             b[at] = cells.col if matrix == "theta" else p + cells.col
             scale[at] = np.where(cells.row == cells.col, 0.5, 1.0)
+    for matrix in ORDER[6:]:  # thresholds and scales of ordered items move neither Sigma nor mu
+        scale[structure.slices[matrix]] = 0.0
     spread = np.zeros((k, structure.n_free))
     spread[np.arange(k), structure.ids] = 1.0
     return Places(a=a, b=b, m=own, scale=scale, level=level, spread=spread)
@@ -112,7 +114,7 @@ def fill_many(structure: Structure, thetas: Array, cov: Array, mean: Array) -> d
     exo: dict[str, list[tuple[int, int, int, int]]] = {}
     for matrix, i, j, first, second in structure.exo:
         exo.setdefault(matrix, []).append((i, j, first, second))
-    for matrix in ORDER[:6]:
+    for matrix in ORDER:
         cells, template = structure.cells[matrix], structure.template[matrix]
         full = np.repeat(template[None], len(thetas), axis=0)
         values = thetas[:, cells.free]
@@ -139,7 +141,11 @@ def implied_many(structure: Structure, thetas: Array, cov: Array, mean: Array) -
     numpy.linalg.LinAlgError
         I - B of some sample has no inverse.
     """
-    M = fill_many(structure, thetas, cov, mean)
+    return many_of(structure, fill_many(structure, thetas, cov, mean))
+
+
+def many_of(structure: Structure, M: dict[str, Array]) -> Many:
+    """Return the model with the given matrices, R of each."""
     loading, m = M["loading"], len(structure.eta)
     if structure.has_regressions:
         E = np.linalg.inv(np.eye(m) - M["regression"]).astype(float, copy=False)
@@ -149,7 +155,7 @@ def implied_many(structure: Structure, thetas: Array, cov: Array, mean: Array) -
         E, total, phi, eta_mean = np.broadcast_to(np.eye(m), M["psi"].shape), loading, M["psi"], M["alpha"]
     loading_phi = loading @ phi
     p = len(structure.observed)
-    basis = np.empty((len(thetas), p, p + 2 * m))
+    basis = np.empty((len(loading), p, p + 2 * m))
     basis[:, :, :p], basis[:, :, p : p + m], basis[:, :, p + m :] = np.eye(p), total, loading_phi
     return Many(
         matrices=M, inverse=E, phi=phi, basis=basis, eta_mean=eta_mean,
@@ -189,7 +195,7 @@ def evaluate_many(
     WD = W @ at.basis
     Q, H = at.basis.swapaxes(1, 2) @ WD, WD.swapaxes(1, 2) @ T @ WD
     shift = (WD.swapaxes(1, 2) @ delta[:, :, None])[:, :, 0]
-    level = _levels(places, at.eta_mean) if structure.means else None
+    level = levels(places, at.eta_mean) if structure.means else None
     gradient = 2.0 * places.scale * _pick(Q - H, places.a, places.b)
     if level is not None:
         gradient -= 2.0 * level * shift[:, places.m]
@@ -202,7 +208,7 @@ def evaluate_many(
     )
 
 
-def _levels(places: Places, eta_mean: Array) -> Array:
+def levels(places: Places, eta_mean: Array) -> Array:
     """t_k of each sample, shape (R, k)."""
     found = eta_mean[:, np.maximum(places.level, 0)]
     return np.where(places.level >= 0, found, np.where(places.level == -1, 1.0, 0.0))
@@ -233,18 +239,18 @@ def _half_hessian(
     half += cross
     half += cross.swapaxes(1, 2)
     half *= ss
-    _add_second_of_cov(structure, at, Q - H, half)
+    second_of_cov(structure, at, Q - H, half)
     if level is not None:
         m = places.m
         mean = _block(Q, m, m) * (level[:, :, None] * level[:, None, :])
         cross = _block(Q, m, a) * shift[:, None, b] + _block(Q, m, b) * shift[:, None, a]
         cross *= level[:, :, None] * s
         half += mean + cross + cross.swapaxes(1, 2)
-        _add_second_of_mean(structure, at, shift, half)
+        second_of_mean(structure, at, shift, half)
     return half
 
 
-def _add_second_of_cov(structure: Structure, at: Many, X: Array, half: Array) -> None:
+def second_of_cov(structure: Structure, at: Many, X: Array, half: Array) -> None:
     """Add half of sum G d2 Sigma, G in the columns of D as X."""
     E, Phi = at.inverse, at.phi
     p, m = at.basis.shape[1], Phi.shape[1]
@@ -266,7 +272,7 @@ def _add_second_of_cov(structure: Structure, at: Many, X: Array, half: Array) ->
     _add_both(half, S2, S3, weight * block)
 
 
-def _add_second_of_mean(structure: Structure, at: Many, shift: Array, half: Array) -> None:
+def second_of_mean(structure: Structure, at: Many, shift: Array, half: Array) -> None:
     """Add half of sum g d2 mu, g = -2 W d, whose products with the columns of D are ``shift``."""
     E, level = at.inverse, at.eta_mean
     p = at.basis.shape[1]

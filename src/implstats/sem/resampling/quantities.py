@@ -18,7 +18,8 @@ from implstats.sem.language.defined import DOT
 from implstats.sem.language.rows import Row
 from implstats.sem.language.table import ParameterTable
 from implstats.sem.model.matrices import Structure
-from implstats.sem.resampling.many import Many, implied_many
+from implstats.sem.resampling.many import Many
+from implstats.sem.resampling.many_least_squares import complete_many
 from implstats.sem.resampling.refit import Resamples
 
 Array = NDArray[np.float64]
@@ -52,7 +53,8 @@ def quantities(estimated: Estimated, thetas: Array, samples: Resamples) -> Quant
     some = samples.take(fine)
     columns, scaled = [], []
     for g, structure in enumerate(estimated.structures):
-        at = implied_many(structure, thetas[fine], some.cov[g], some.mean[g])
+        ls = estimated.sample.groups[g].least_squares
+        at = complete_many(structure, ls, thetas[fine], some.cov[g], some.mean[g])
         mine, std = _rows_of_group(table.of_group(g + 1), structure, at)
         columns += mine
         scaled += std
@@ -84,11 +86,13 @@ def _roots(matrices: Array) -> Array:
 
 
 def _scale(row: Row, value: Array, sd: Mapping[str, Array], residual: Mapping[str, Array]) -> Array:
+    if row.op == "~*~":
+        return np.ones_like(value)
     if row.op == "=~":
         scaled = value * sd[row.lhs] / sd[row.rhs]
     elif row.op == "~":
         scaled = value * sd[row.rhs] / sd[row.lhs]
-    elif row.op == "~1":
+    elif row.op in ("~1", "|"):
         scaled = value / sd[row.lhs]
     elif row.lhs == row.rhs:
         scaled = value / sd[row.lhs] ** 2

@@ -1,17 +1,13 @@
-"""Refits of one model to many complete samples: Newton's method for all of them at once.
+"""Refits of one model to many complete samples, all of them at once.
 
-A first step from the estimate uses the information there, the same for every sample; exact Newton steps
-follow, theta = theta_0 + Z u within linear equality constraints. A sample leaves the batch when the gain
-that is left, g' H^-1 g / 2, is far below what any result shows. Verified is an optimum that has a positive
-definite exact Hessian and whose gradient, taken once more where the last step ended, is flat. A step is
-halved where F rises or Sigma is not positive definite. Where :data:`MAX_STEPS` do not suffice, the sample
-goes through the search of single fits.
+What the batch (:mod:`implstats.sem.resampling.newton`) does not solve goes through the search of single fits,
+and so do models with curved constraints or inequalities.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,31 +19,13 @@ from implstats.sem.estimators.ml import SampleMoments
 from implstats.sem.estimators.search import build_problem, search_optimum
 from implstats.sem.fitted import Estimated
 from implstats.sem.language.syntax import ModelTextError
-from implstats.sem.resampling.many import (
-    ManyEvaluations,
-    Places,
-    evaluate_many,
-    fill_many,
-    places_of,
-    positive_definite,
-)
+from implstats.sem.resampling.many import ManyEvaluations, Places, evaluate_many, places_of
+from implstats.sem.resampling.many_least_squares import complete_many
+from implstats.sem.resampling.newton import CHUNK, Evaluate, solve_many
 
 Array = NDArray[np.float64]
 Flags = NDArray[np.bool_]
-# Most samples need three steps; the few that need more are gathered for a second round.
-FEW_STEPS, MAX_STEPS = 8, 60
-# Samples in one batch: their matrices then stay in the processor's cache.
-CHUNK = 64
-# Newton squares the error, so that a step from here ends at rounding; what is left is then measured.
-NEARLY = 1e-7
-# What may be left of F: estimates then lie within 1e-8 of a standard deviation of the optimum.
-LEFT = 1e-17
-# F of one sample may rise by rounding only.
-RISE = 1e-10
-# A step that had to be halved more often than this goes to the single search.
-SMALLEST = 1e-4
-# Least scaled curvature along which a step is measured where H is not positive definite.
-FLOOR = 0.05
+Index = NDArray[np.intp]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,6 +70,8 @@ class Refits:
         Whether there is a verified optimum; whether its covariance matrices could be.
     n_single : int
         Samples that needed the single search.
+    failures : dict
+        What kept samples from being fitted at all, and how many of them.
     """
 
     thetas: Array
@@ -99,30 +79,50 @@ class Refits:
     proper: Flags
     admissible: Flags
     n_single: int
+    failures: Mapping[str, int] = field(default_factory=dict)
 
 
 def refit(estimated: Estimated, samples: Resamples) -> Refits:
     """Return the estimates of a fitted model, by ML of complete data, in each of the samples."""
     R, q = len(samples), estimated.table.n_free
-    thetas, value = np.full((R, q), np.nan), np.full(R, np.nan)
-    verified = np.zeros(R, dtype=bool)
     if batchable(estimated):
         places = [places_of(structure) for structure in estimated.structures]
-        thetas[:] = estimated.optimum.theta
-        for steps in (FEW_STEPS, MAX_STEPS):
-            left = np.flatnonzero(~verified)
-            for first in range(0, len(left), CHUNK):
-                part = left[first : first + CHUNK]
-                thetas[part], value[part], verified[part] = _newton(
-                    estimated, places, samples.take(part), thetas[part], steps=steps
-                )
+
+        def evaluate(which: Index, points: Array, hessian: bool) -> ManyEvaluations:
+            return evaluate_groups(estimated, places, samples.take(which), points, hessian=hessian)
+
+        thetas, value, verified = solve_from_estimate(estimated, evaluate, R)
+    else:
+        thetas, value, verified = np.full((R, q), np.nan), np.full(R, np.nan), np.zeros(R, dtype=bool)
     left = np.flatnonzero(~verified)
     for r in left:
         thetas[r], value[r] = refit_one(estimated, samples, int(r))
+    return judged(estimated, thetas, value, samples, n_single=len(left))
+
+
+def solve_from_estimate(
+    estimated: Estimated, evaluate: Evaluate, R: int, *, chunk: int = CHUNK
+) -> tuple[Array, Array, Flags]:
+    """Return :func:`solve_many` started at the fit's estimate."""
+    space = estimated.problem.space
+    return solve_many(
+        evaluate, np.repeat(estimated.optimum.theta[None], R, axis=0), chunk=chunk,
+        inverse=estimated.inverse(estimated.observed), basis=None if space is None else space.basis,
+    )  # fmt: skip
+
+
+def judged(
+    estimated: Estimated, thetas: Array, value: Array, samples: Resamples, *, n_single: int,
+    failures: Mapping[str, int] | None = None,
+) -> Refits:  # fmt: skip
+    """Return the refits: proper where F is finite, and admissible or not."""
     proper = np.isfinite(value)
-    admissible = np.zeros(R, dtype=bool)
+    admissible = np.zeros(len(value), dtype=bool)
     admissible[proper] = admissible_many(estimated, thetas[proper], samples.take(proper))
-    return Refits(thetas=thetas, value=value, proper=proper, admissible=admissible, n_single=len(left))
+    return Refits(
+        thetas=np.where(proper[:, None], thetas, np.nan), value=value, proper=proper, admissible=admissible,
+        n_single=n_single, failures=dict(failures or {}),
+    )  # fmt: skip
 
 
 def batchable(estimated: Estimated) -> bool:
@@ -148,76 +148,6 @@ def evaluate_groups(
             part = share[:, None, None] * found.hessian
             curvature = part if curvature is None else curvature + part
     return ManyEvaluations(value=value, gradient=gradient, hessian=curvature)
-
-
-def _newton(
-    estimated: Estimated, places: Sequence[Places], samples: Resamples, start: Array, *, steps: int
-) -> tuple[Array, Array, Flags]:
-    """Estimates, F and whether verified, of samples in one batch, from start, shape (R, q)."""
-    space, R = estimated.problem.space, len(samples)
-    Z = None if space is None else space.basis
-    base = start.copy()
-    value, verified = np.full(R, np.inf), np.zeros(R, dtype=bool)
-    try:
-        here = evaluate_groups(estimated, places, samples, base, hessian=False)
-        step = -0.5 * here.gradient @ estimated.inverse(estimated.observed)
-        before, size, active = here.value, np.ones(R), np.flatnonzero(np.isfinite(here.value))
-        for _ in range(steps):
-            if not len(active):
-                break
-            point = base[active] + size[active, None] * step[active]
-            here = evaluate_groups(estimated, places, samples.take(active), point, hessian=True)
-            g, H = _inside(here, Z)
-            fine = np.isfinite(here.value) & (here.value <= before[active] + RISE)
-            size[active[~fine]] *= 0.5
-            took = active[fine]
-            active = active[size[active] > SMALLEST]
-            if not len(took):
-                continue
-            base[took], before[took], size[took] = point[fine], here.value[fine], 1.0
-            curved, inverse = _inverses(H[fine])
-            inner = -0.5 * (inverse @ g[fine][:, :, None])[:, :, 0]
-            gain = -0.5 * (g[fine] * inner).sum(axis=1)
-            step[took] = inner if Z is None else inner @ Z.T
-            near = curved & (gain < NEARLY)
-            if near.any():
-                ends = took[near]
-                base[ends] += step[ends]
-                there = evaluate_groups(estimated, places, samples.take(ends), base[ends], hessian=False)
-                slope = there.gradient if Z is None else there.gradient @ Z
-                left = 0.25 * (slope * (inverse[near] @ slope[:, :, None])[:, :, 0]).sum(axis=1)
-                flat = np.isfinite(there.value) & (left < LEFT)
-                value[ends], verified[ends], step[ends] = there.value, flat, 0.0
-                active = active[~np.isin(active, ends[flat])]
-    except np.linalg.LinAlgError:  # some I - B has no inverse: the single search finds out which
-        return base, value, np.zeros(R, dtype=bool)
-    return base, value, verified
-
-
-def _inverses(H: Array) -> tuple[Flags, Array]:
-    """Which of the matrices are positive definite, and inverses; of the others, of their absolute value.
-
-    A step by |H| goes downhill along directions of negative curvature as well (Nocedal & Wright 2006, 3.4);
-    the eigenvalues are those of H scaled to a unit diagonal and kept away from zero.
-    """
-    curved = positive_definite(H)
-    safe = H if curved.all() else np.where(curved[:, None, None], H, np.eye(H.shape[1]))
-    inverse = np.linalg.inv(safe).astype(float, copy=False)
-    if not curved.all():
-        bad = H[~curved]
-        scale = 1.0 / np.sqrt(np.abs(np.diagonal(bad, axis1=1, axis2=2)) + 1e-12)
-        values, vectors = np.linalg.eigh(bad * scale[:, :, None] * scale[:, None, :])
-        vectors = scale[:, :, None] * vectors
-        lifted = 1.0 / np.maximum(np.abs(values), FLOOR)
-        inverse[~curved] = (vectors * lifted[:, None, :]) @ vectors.swapaxes(1, 2)
-    return curved, inverse
-
-
-def _inside(here: ManyEvaluations, Z: Array | None) -> tuple[Array, Array]:
-    """Gradient and half Hessian within the constraints."""
-    if here.hessian is None:
-        raise AssertionError("the Hessian was asked for")
-    return (here.gradient, here.hessian) if Z is None else (here.gradient @ Z, Z.T @ here.hessian @ Z)
 
 
 def refit_one(estimated: Estimated, samples: Resamples, r: int) -> tuple[Array, float]:
@@ -252,7 +182,8 @@ def admissible_many(estimated: Estimated, thetas: Array, samples: Resamples) -> 
     """Return which estimates have residual and latent covariance matrices that are positive semidefinite."""
     fine = np.ones(len(thetas), dtype=bool)
     for g, structure in enumerate(estimated.structures):
-        matrices = fill_many(structure, thetas, samples.cov[g], samples.mean[g])
+        ls = estimated.sample.groups[g].least_squares
+        matrices = complete_many(structure, ls, thetas, samples.cov[g], samples.mean[g]).matrices
         for name in ("theta", "psi"):
             fine &= _semidefinite(matrices[name])
     return fine

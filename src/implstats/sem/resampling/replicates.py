@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from implstats.errors import DataError
-from implstats.sem.data.fiml_sample import take_incomplete_sample
 from implstats.sem.fitted import Estimated
 from implstats.sem.resampling.draws import Persons, left_out, resampled_moments
 from implstats.sem.resampling.intervals import acceleration
 from implstats.sem.resampling.quantities import quantities
-from implstats.sem.resampling.refit import Refits, Resamples, admissible_many, refit, search_sample
+from implstats.sem.resampling.refit import Refits, Resamples, refit
+from implstats.sem.resampling.refit_incomplete import refit_incomplete, refit_two_stage
+from implstats.sem.resampling.refit_least_squares import refit_least_squares
 
 Array = NDArray[np.float64]
+Progress = Callable[[int], None]
+Refitting = Callable[[Estimated, Persons, tuple[Array, ...]], tuple[Refits, Resamples]]
+# Resamples between two lines of progress.
+AT_ONCE = 500
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,60 +32,72 @@ class Drawn:
     standardised: Array
 
 
-def draw_all(estimated: Estimated, persons: Persons, blocks: Iterator[tuple[Array, ...]]) -> Drawn:
-    """Refit the model to each resample, given as blocks of frequencies."""
-    incomplete = estimated.sample.full_information
-    parts = []
+def draw_all(
+    estimated: Estimated,
+    persons: Persons,
+    blocks: Iterator[tuple[Array, ...]],
+    *,
+    progress: Progress | None = None,
+) -> Drawn:
+    """Refit the model to each resample, given as blocks of frequencies.
+
+    Parameters
+    ----------
+    progress : callable, optional
+        Told after each batch how many resamples are done.
+    """
+    take, parts, done = _refitting(estimated), [], 0
     for block in blocks:
-        if incomplete:
-            refits, samples = _refit_incomplete(estimated, persons, block)
-        else:
-            samples = resampled_moments(persons.values, block)
-            refits = refit(estimated, samples)
-        found = quantities(estimated, refits.thetas, samples)
-        parts.append(Drawn(refits=refits, raw=found.raw, standardised=found.standardised))
+        for first in range(0, len(block[0]), AT_ONCE):
+            some = tuple(F[first : first + AT_ONCE] for F in block)
+            refits, samples = take(estimated, persons, some)
+            found = quantities(estimated, refits.thetas, samples)
+            parts.append(Drawn(refits=refits, raw=found.raw, standardised=found.standardised))
+            done += len(some[0])
+            if progress is not None:
+                progress(done)
     return Drawn(
-        refits=Refits(
-            thetas=np.vstack([p.refits.thetas for p in parts]),
-            value=np.concatenate([p.refits.value for p in parts]),
-            proper=np.concatenate([p.refits.proper for p in parts]),
-            admissible=np.concatenate([p.refits.admissible for p in parts]),
-            n_single=sum(p.refits.n_single for p in parts),
-        ),
+        refits=joined([p.refits for p in parts]),
         raw=np.vstack([p.raw for p in parts]),
         standardised=np.vstack([p.standardised for p in parts]),
     )
 
 
-def _refit_incomplete(
+def joined(parts: Sequence[Refits]) -> Refits:
+    """Return the refits of several batches as one."""
+    failures: dict[str, int] = {}
+    for part in parts:
+        for reason, count in part.failures.items():
+            failures[reason] = failures.get(reason, 0) + count
+    return Refits(
+        thetas=np.vstack([p.thetas for p in parts]),
+        value=np.concatenate([p.value for p in parts]),
+        proper=np.concatenate([p.proper for p in parts]),
+        admissible=np.concatenate([p.admissible for p in parts]),
+        n_single=sum(p.n_single for p in parts),
+        failures=failures,
+    )
+
+
+def _refitting(estimated: Estimated) -> Refitting:
+    """What refits the model to resamples, as its estimator and its data ask."""
+    if estimated.options.least_squares:
+        return refit_least_squares
+    if estimated.options.two_stage:
+        return refit_two_stage
+    return refit_incomplete if estimated.sample.full_information else _refit_complete
+
+
+def _refit_complete(
     estimated: Estimated, persons: Persons, block: tuple[Array, ...]
 ) -> tuple[Refits, Resamples]:
-    """Refit to each resample of persons with missing answers, one after the other."""
-    names, R, q = estimated.table.names, len(block[0]), estimated.table.n_free
-    p = len(names.observed)
-    thetas, value = np.full((R, q), np.nan), np.full(R, np.nan)
-    covs = tuple(np.full((R, p, p), np.nan) for _ in block)
-    means, sizes = tuple(np.full((R, p), np.nan) for _ in block), tuple(F.sum(axis=1) for F in block)
-    for r in range(R):
-        try:
-            groups = [
-                take_incomplete_sample(np.repeat(y, F[r].astype(int), axis=0), names.observed, names.x)
-                for y, F in zip(persons.values, block, strict=True)
-            ]
-        except DataError:  # such a resample cannot bear the model: it counts as failed
-            continue
-        for g, group in enumerate(groups):
-            covs[g][r], means[g][r] = group.moments.cov, group.moments.mean
-        thetas[r], value[r] = search_sample(estimated, replace(estimated.sample, groups=tuple(groups)))
-    samples, proper = Resamples(cov=covs, mean=means, n=sizes), np.isfinite(value)
-    admissible = np.zeros(R, dtype=bool)
-    admissible[proper] = admissible_many(estimated, thetas[proper], samples.take(proper))
-    return Refits(thetas=thetas, value=value, proper=proper, admissible=admissible, n_single=R), samples
+    samples = resampled_moments(persons.values, block)
+    return refit(estimated, samples), samples
 
 
-def accelerations(estimated: Estimated, persons: Persons) -> Array:
+def accelerations(estimated: Estimated, persons: Persons, *, progress: Progress | None = None) -> Array:
     """Return a of every row, raw and standardised, shape (2, rows)."""
-    without = draw_all(estimated, persons, left_out(persons))
+    without = draw_all(estimated, persons, left_out(persons), progress=progress)
     if persons.cluster is not None:
         group = np.zeros(persons.n_clusters, dtype=np.intp)
     else:
