@@ -152,8 +152,7 @@ def take_sample(values: Array, names: Sequence[str], x: Sequence[str]) -> Sample
         Too few persons, constant or linearly dependent variables.
     """
     gaps = np.isnan(values)
-    complete = ~gaps.any(axis=1)
-    kept = values[complete]
+    kept = values[~gaps.any(axis=1)] if gaps.any() else values
     n, p = kept.shape
     dropped = len(values) - n
     if n <= p:
@@ -175,7 +174,7 @@ def take_sample(values: Array, names: Sequence[str], x: Sequence[str]) -> Sample
         centred=centred,
         n_rows=len(values),
         n_dropped=dropped,
-        n_empty=int(gaps.all(axis=1).sum()),
+        n_empty=int(gaps.all(axis=1).sum()) if dropped else 0,
         few_categories=few,
     )
 

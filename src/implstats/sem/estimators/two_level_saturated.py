@@ -79,7 +79,7 @@ def _is_boundary_maximum(moments: tuple[Moments, Moments], sample: TwoLevelSampl
 
 def _matrices_model(names: tuple[str, ...], *, between: str, rank: int = 0) -> Levels:
     """Saturated or diagonal matrices at both levels as a model; "factor" has Sigma_b = L L', L (p, rank)."""
-    free = [f"{a} ~~ {b}" for i, a in enumerate(names) for b in names[: i + 1]]
+    free = [f"{a} ~~ {' + '.join(names[: i + 1])}" for i, a in enumerate(names)]
     level1 = free if between != "diagonal" else [f"{a} ~~ {a}" for a in names]
     level2 = level1
     if between == "factor":

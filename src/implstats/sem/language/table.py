@@ -63,18 +63,21 @@ class ParameterTable:
 
     def free_names(self) -> list[str]:
         """Return a readable name of each free parameter: its first row's, with its own group or level."""
-        found: dict[int, Row] = {}
-        in_groups: dict[int, set[tuple[int, int]]] = {}
+        first: dict[int, Row] = {}
+        shared: set[int] = set()
         for row in self.rows:
             if row.free:
-                found.setdefault(row.free, row)
-                in_groups.setdefault(row.free, set()).add((row.group, row.level))
+                found = first.setdefault(row.free, row)
+                if (found.group, found.level) != (row.group, row.level):
+                    shared.add(row.free)
         several, levels = len(self.groups) > 1, any(row.level > 1 for row in self.rows)
+        if not several and not levels:
+            return [first[k].name for k in sorted(first)]
         names = []
-        for k, places in sorted(in_groups.items()):
-            group = f" [{self.groups[found[k].group - 1]}]" if several and len(places) == 1 else ""
-            level = f" (level {found[k].level})" if levels and len(places) == 1 else ""
-            names.append(found[k].name + group + level)
+        for k, row in sorted(first.items()):
+            group = f" [{self.groups[row.group - 1]}]" if several and k not in shared else ""
+            level = f" (level {row.level})" if levels and k not in shared else ""
+            names.append(row.name + group + level)
         return names
 
 
