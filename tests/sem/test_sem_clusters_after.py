@@ -103,10 +103,6 @@ def test_second_opinion_does_not_ask_about_standard_errors(teams, expected):
 
 
 @pytest.mark.parametrize(("ask", "instead"), [
-    (sem.modification_indices, r"sem\.compare"),
-    (sem.score_tests, r"sem\.compare"),
-    (sem.residuals, "Fit without cluster"),
-    (lambda r: sem.residuals(r, "normalized"), "Fit without cluster"),
     (lambda r: sem.bollen_stine(r, draws=10, seed=1), "scaled chi-square"),
 ])  # fmt: skip
 def test_what_takes_persons_as_independent_is_refused(ask, instead, free):

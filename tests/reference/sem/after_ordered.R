@@ -1,4 +1,4 @@
-# What follows from fits of ordered items and from least squares in lavaan 0.6-14: standardised solutions with standard
+# What follows from fits of ordered items, least squares and clusters in lavaan 0.6-14: standardised solutions with standard
 # errors, modification indices, score and Wald tests, residuals with their summary. Fits are polished as in groups.R;
 # functions of groups.R and after.R are used.
 # Run: Rscript after_ordered.R      (R 4.2.2, lavaan 0.6-14, jsonlite; reads data/*.csv.gz beside it, writes after_ordered.json.gz)
@@ -85,6 +85,8 @@ all <- list(
   gls_metric = hs(m3, estimator = "GLS", group = "school", group.equal = "loadings"),
   dwls_scalar = hs(m3, estimator = "DWLS", group = "school", group.equal = c("loadings", "intercepts")),
   ml_predictors = ask("f =~ x4 + x5 + x6\nf ~ a*x1 + x2\nx9 ~ b*f + x1\nind := a*b", "hs1939", fun = "sem"),
+  cluster = ask("LEAD =~ LEAD01 + a*LEAD02 + a*LEAD03 + LEAD04 + LEAD05\nTSIG =~ TSIG01 + TSIG02 + TSIG03", "lq2002",
+    estimator = "MLR", cluster = "COMPID"),
   gls_path = ask("M1 ~ a*X + C\nY ~ b*M1\nM2 ~ M1\nind := a*b", "mediation_n250", estimator = "GLS", fixed.x = FALSE, fun = "sem"))
 binary <- read.csv("data/bfi_an10_n600.csv.gz"); binary[] <- lapply(binary, function(v) as.integer(v > 3))
 path <- file.path(tempdir(), "data"); dir.create(path); write.csv(binary, gzfile(file.path(path, "binary.csv.gz")), row.names = FALSE)

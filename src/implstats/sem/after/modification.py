@@ -13,7 +13,9 @@ their units); of a variance it is the change in shares of the total variance, wh
 estimate with the sign of the change. A candidate with V_k = 0 would not be identified and is left out, as
 in lavaan; so are residual variances of ordered items under delta, and their scales under theta, which
 follow from the other parameters. Under robust estimators the indices are those of their criterion, normal
-theory or least squares: a scaled version has no agreed form, and lavaan gives none.
+theory or least squares: a scaled version has no agreed form, and lavaan gives none. What has one is the
+generalised score statistic n s_k^2 / c_k'J c_k with c_k = e_k - P I_.k and J of
+:mod:`implstats.sem.after.score_variance`.
 Sorbom (1989), Psychometrika 54; Saris, Satorra & Sorbom (1987), Sociological Methodology 17.
 """
 
@@ -32,7 +34,8 @@ from implstats.results import Check, finite_or_none
 from implstats.sem.after.candidates import candidate_rows
 from implstats.sem.after.extended import Extended, extend, wider_tangent
 from implstats.sem.after.normal_theory import LEAST_SQUARES, NORMAL_THEORY, normal_theory_fit
-from implstats.sem.after.scores import ScoreAt, score_at
+from implstats.sem.after.score_variance import generalised_variance, score_variance
+from implstats.sem.after.scores import ScoreAt, score_and_variance, score_at
 from implstats.sem.fitted import Estimated
 from implstats.sem.language.rows import Row
 from implstats.sem.model.standardise import standardised
@@ -61,6 +64,8 @@ class ModificationIndex:
         The model fixes it; else the model lacks it.
     mi, p_value : float
         Approximate drop of chi-square, one degree of freedom, and its p-value.
+    mi_robust, p_robust : float or None
+        The generalised score statistic and its p-value; ``None`` where it was not asked for.
     epc : float
         Expected change of the parameter, in the units of the data.
     sepc_lv, sepc_all, sepc_nox : float or None
@@ -80,6 +85,8 @@ class ModificationIndex:
     sepc_lv: float | None
     sepc_all: float | None
     sepc_nox: float | None
+    mi_robust: float | None = None
+    p_robust: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -114,6 +121,7 @@ def modification_indices(
     kinds: Sequence[str] | None = None,
     *,
     information: Information = "expected",
+    robust: bool | None = None,
 ) -> ModificationIndices:
     """Return modification indices with expected parameter changes.
 
@@ -128,13 +136,16 @@ def modification_indices(
     information : {"expected", "observed"}
         lavaan takes the expected one, under full information too, where it needs answers missing completely
         at random; the observed one does not.
+    robust : bool, optional
+        Give generalised score statistics beside the indices, which allow for the distribution of the
+        answers and for clusters; by default only for persons in clusters, whose indices are else too large.
 
     Raises
     ------
     UsageError
         Unknown kinds or information, a negative minimum.
     ModelError, NotSupportedError
-        The fit failed, is one of two stages, or persons stand in clusters.
+        The fit failed, or is one of two stages.
 
     Examples
     --------
@@ -149,23 +160,28 @@ def modification_indices(
     ('d', 'e')
     """
     _check_call(minimum, kinds, information)
-    estimated = normal_theory_fit(
-        result, what="Modification indices", least_squares=True, ordered=True, clusters=False,
-        instead="They take persons as independent. Free the parameter and compare both fits (sem.compare).",
-    )  # fmt: skip
+    estimated = normal_theory_fit(result, what="Modification indices", least_squares=True, ordered=True)
     wanted, options = set(kinds or KINDS), estimated.options
     add = [row for row in candidate_rows(estimated.table, options) if row.op in wanted]
     model = extend(estimated, free=lambda row: _freed(row, wanted, options), add=add)
     at = score_at(model.structures, estimated.sample, model.theta, information)
     q = estimated.table.n_free + model.n_exo
-    score, V = score_and_variance(at.score, at.information, tangent=wider_tangent(estimated, model.n_exo))
+    tangent = wider_tangent(estimated, model.n_exo)
+    score, V, within = score_and_variance(at.score, at.information, tangent=tangent)
     identified = UNIDENTIFIED * np.diag(at.information)[q:] < V
     epc = np.divide(score, V, out=np.zeros_like(V), where=identified)
     rows = _rows(estimated, model, at, epc, n_mi=estimated.sample.n * score * epc, keep=identified)
+    if robust if robust is not None else estimated.options.cluster is not None:
+        J = score_variance(estimated, model.structures, at)
+        variance = generalised_variance(J, within)[identified]
+        rows = _with_robust(rows, estimated.sample.n * score[identified] ** 2 / variance)
     rows = sorted((r for r in rows if minimum is None or r.mi >= minimum), key=lambda r: -r.mi)
     left_out = int((~identified).sum())
     return ModificationIndices(
-        rows=tuple(rows), information=information, n_unidentified=left_out, checks=_checks(result, left_out)
+        rows=tuple(rows),
+        information=information,
+        n_unidentified=left_out,
+        checks=_checks(result, rows, left_out),
     )
 
 
@@ -193,20 +209,11 @@ def _check_call(minimum: float | None, kinds: Sequence[str] | None, information:
         )
 
 
-def score_and_variance(score: Array, information: Array, *, tangent: Array) -> tuple[Array, Array]:
-    """Return s and V of the r parameters behind the q that the model has, each of shape (r,).
-
-    Parameters
-    ----------
-    score, information : ndarray, shapes (q + r,) and (q + r, q + r)
-        Of one person, in the extended model.
-    tangent : ndarray, shape (q, t)
-        K; P = K (K' I K)^-1 K'.
-    """
-    q = len(tangent)
-    along = information[q:, :q] @ tangent
-    middle = np.linalg.solve(tangent.T @ information[:q, :q] @ tangent, along.T)
-    return score[q:], np.diag(information)[q:] - (along * middle.T).sum(axis=1)
+def _with_robust(rows: list[ModificationIndex], statistic: Array) -> list[ModificationIndex]:
+    return [
+        replace(row, mi_robust=float(s), p_robust=float(chdtrc(1.0, s)))
+        for row, s in zip(rows, statistic, strict=True)
+    ]
 
 
 def _rows(
@@ -245,7 +252,7 @@ def _standardised(
     }
 
 
-def _checks(result: SemResult, left_out: int) -> tuple[Check, ...]:
+def _checks(result: SemResult, rows: Sequence[ModificationIndex], left_out: int) -> tuple[Check, ...]:
     checks = [
         Check(
             name="modification", status="info",
@@ -260,11 +267,17 @@ def _checks(result: SemResult, left_out: int) -> tuple[Check, ...]:
             message=f"{left_out} candidate(s) left out: the model would not be identified with one of "
             "them free.",
         ))  # fmt: skip
-    if result.estimator not in ("ML", *LEAST_SQUARES):
+    if any(row.mi_robust is not None for row in rows):
+        checks.append(Check(
+            name="robust", status="info",
+            message="mi takes persons as the criterion does; mi_robust allows for the distribution of their "
+            "answers and for clusters (generalised score statistic). Judge by mi_robust.",
+        ))  # fmt: skip
+    elif result.estimator not in ("ML", *LEAST_SQUARES):
         checks.append(Check(
             name="robust", status="info",
             message=f"The indices are those of {_criterion(result)}, also under {result.estimator}: scaled "
-            "ones have no agreed form, and lavaan gives none.",
+            "ones have no agreed form, and lavaan gives none. robust=True adds generalised score statistics.",
         ))  # fmt: skip
     return tuple(checks)
 

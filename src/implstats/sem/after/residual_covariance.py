@@ -8,9 +8,10 @@ derivatives, and Gamma / n_g the covariance matrix of a group's sample moments,
 H = sum_g (n_g / n) Delta'A Delta, inverted within the constraints: fitting takes out of the moments what the
 model can reproduce. Moments of fixed predictors are reproduced exactly and count among the parameters here.
 Gamma is the inverse information at the sample moments (saturated ones with missing answers), under MLR and
-MLM with the fourth moments of the data in between; of complete answers both have a closed form. A is expected
-or observed as the standard errors are. Moments in the order covariances (rows of the lower triangle), means.
-Maydeu-Olivares & Shi (2017), Methodology 13; Ogasawara (2001), Psychometrika 66.
+MLM with the fourth moments of the data in between, of persons in clusters with sums over clusters; of
+complete answers both have a closed form. A is expected or observed as the standard errors are. Moments in
+the order covariances (rows of the lower triangle), means. Maydeu-Olivares & Shi (2017), Methodology 13;
+Ogasawara (2001), Psychometrika 66.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from implstats.sem.data.patterns import Patterns
 from implstats.sem.data.sample import Sample
 from implstats.sem.estimators.incomplete import (
     State,
+    cluster_sums,
     evaluate_moments,
     moment_derivatives,
     moment_information,
@@ -107,7 +109,7 @@ def _gamma(patterns: Patterns, sample: Sample, *, observed: bool, robust: bool) 
     """Covariance matrix of the saturated moments of one person."""
     cov, mean = sample.moments.cov, sample.moments.mean
     if sample.incomplete is None:
-        return _products(sample.centred, cov) if robust else _normal(cov)
+        return _products(sample.centred, cov, sample.cluster) if robust else _normal(cov)
     state = _state(patterns, cov, mean)
     inverse = np.linalg.inv(moment_information(patterns, state, observed=observed))
     if not robust:
@@ -125,11 +127,11 @@ def _normal(cov: Array) -> Array:
     return out
 
 
-def _products(centred: Array, cov: Array) -> Array:
+def _products(centred: Array, cov: Array, cluster: NDArray[np.intp] | None) -> Array:
     """Of complete answers, whatever their distribution: mean products of z_ij - s_ij and of z_i."""
     i, j, _ = pair_index(len(cov))
-    z = np.hstack([centred[:, i] * centred[:, j] - cov[i, j], centred])
-    return np.asarray(z.T @ z / len(z))
+    z = cluster_sums(np.hstack([centred[:, i] * centred[:, j] - cov[i, j], centred]), cluster)
+    return np.asarray(z.T @ z / len(centred))
 
 
 def correlation_derivatives(cov: Array, *, bollen: bool) -> Array:

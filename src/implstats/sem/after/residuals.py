@@ -117,7 +117,7 @@ def residuals(result: SemResult, kind: Kind = "raw") -> Residuals:
     UsageError
         An unknown kind.
     ModelError, NotSupportedError
-        The fit failed, is one of two stages, or persons stand in clusters.
+        The fit failed, or is one of two stages.
 
     Examples
     --------
@@ -133,7 +133,7 @@ def residuals(result: SemResult, kind: Kind = "raw") -> Residuals:
             f"kind '{kind}' is not known{did_you_mean(kind, get_args(Kind)) or '.'} Choose one of "
             f"{', '.join(get_args(Kind))}."
         )
-    estimated = normal_theory_fit(result, what="Residuals", least_squares=True, ordered=True, clusters=False)
+    estimated = normal_theory_fit(result, what="Residuals", least_squares=True, ordered=True)
     if estimated.options.least_squares:
         tables = statistic_residuals(estimated, kind)
     else:

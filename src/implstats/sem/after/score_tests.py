@@ -12,6 +12,8 @@ constraint i. z_i's / V_i is the expected change of the constraint's left minus 
 Releasing all may leave the model unidentified, as with scalar invariance, whose release would have free
 latent means beside free intercepts. Then I has a null space, along which the likelihood does not change,
 and the degrees of freedom are fewer than constraints; lavaan 0.6-14 counts the constraints.
+Generalised statistics put c_i'J c_i in the place of V_i, with c_i = z_i - K (K'I K)^-1 K'I z_i and J of
+:mod:`implstats.sem.after.score_variance`.
 Silvey (1959), Annals of Mathematical Statistics 30; Bentler & Chou (1992), Sociological Methods 21.
 """
 
@@ -27,11 +29,12 @@ from scipy.special import chdtrc
 from implstats.errors import ModelError, NotSupportedError, UsageError
 from implstats.results import Check
 from implstats.sem.after.normal_theory import LEAST_SQUARES, NORMAL_THEORY, normal_theory_fit
-from implstats.sem.after.scores import score_at
+from implstats.sem.after.score_variance import score_variance
+from implstats.sem.after.scores import ScoreAt, score_at
 from implstats.sem.estimators.constraints import null_space
 from implstats.sem.fitted import Estimated
 from implstats.sem.language.rows import Row
-from implstats.sem.model.matrices import build_structures, fill_sample_moments
+from implstats.sem.model.matrices import Structure, build_structures, fill_sample_moments
 from implstats.sem.options import Information
 from implstats.sem.results import SemResult
 
@@ -57,12 +60,16 @@ class ScoreTest:
         Chi-square with one degree of freedom; ``None`` where the release would leave the model unidentified.
     epc : float or None
         Expected change of left minus right side.
+    statistic_robust, p_robust : float or None
+        The generalised score statistic; ``None`` where it was not asked for.
     """
 
     constraint: str
     statistic: float | None
     p_value: float | None
     epc: float | None
+    statistic_robust: float | None = None
+    p_robust: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,6 +83,8 @@ class ScoreTests:
         Below the number of constraints where releasing all leaves the model unidentified.
     rows : tuple of ScoreTest
     checks : tuple of Check
+    statistic_robust, p_robust : float or None
+        Of the release of all; ``None`` where it was not asked for.
     """
 
     statistic: float
@@ -83,6 +92,8 @@ class ScoreTests:
     p_value: float
     rows: tuple[ScoreTest, ...]
     checks: tuple[Check, ...]
+    statistic_robust: float | None = None
+    p_robust: float | None = None
 
     @property
     def frame(self) -> pd.DataFrame:
@@ -92,7 +103,9 @@ class ScoreTests:
         return pd.DataFrame([asdict(row) for row in self.rows])
 
 
-def score_tests(result: SemResult, *, information: Information = "expected") -> ScoreTests:
+def score_tests(
+    result: SemResult, *, information: Information = "expected", robust: bool | None = None
+) -> ScoreTests:
     """Return score tests of a model's equality constraints: equal labels, ``group_equal`` and ``==``.
 
     Parameters
@@ -100,13 +113,16 @@ def score_tests(result: SemResult, *, information: Information = "expected") -> 
     result : SemResult
         A fit by any estimator that did not fail.
     information : {"expected", "observed"}
+    robust : bool, optional
+        Give generalised score statistics too, which allow for the distribution of the answers and for
+        clusters; by default only for persons in clusters.
 
     Raises
     ------
     ModelError
         The fit failed, or the model has no equality constraint.
     NotSupportedError
-        Inequality constraints, two-stage estimation, or persons in clusters.
+        Inequality constraints, or two-stage estimation.
 
     Examples
     --------
@@ -119,10 +135,7 @@ def score_tests(result: SemResult, *, information: Information = "expected") -> 
     """
     if information not in get_args(Information):
         raise UsageError(f"information '{information}' is not known. Choose expected or observed.")
-    estimated = normal_theory_fit(
-        result, what="Score tests", least_squares=True, ordered=True, clusters=False,
-        instead="They take persons as independent. Release the constraint and compare fits (sem.compare).",
-    )  # fmt: skip
+    estimated = normal_theory_fit(result, what="Score tests", least_squares=True, ordered=True)
     if any(not c.equality for c in estimated.table.constraints):
         raise NotSupportedError(
             "Score tests with inequality constraints are not served: their distribution is not chi-square. "
@@ -132,17 +145,24 @@ def score_tests(result: SemResult, *, information: Information = "expected") -> 
     R, texts, redundant = _independent(*_restrictions(estimated, rows, owner))
     if not texts:
         raise ModelError("Score tests: the model has no equality constraint to release.")
-    score, info = _score_and_information(estimated, rows, owner, information)
+    structures, at = _score_of_rows(estimated, rows, owner, information)
     n = estimated.sample.n
-    statistic, df = _total(score, info, n, n_constraints=len(R))
-    one, epc = _each(score, info, R)
+    statistic, df = _total(at.score, at.information, n, n_constraints=len(R))
+    one, epc, directions = _each(at.score, at.information, R)
     tests = [_test(text, n * s * e, e) for text, s, e in zip(texts, one, epc, strict=True)]
+    all_robust = None
+    if robust if robust is not None else estimated.options.cluster is not None:
+        J = score_variance(estimated, structures, at)
+        tests = [_with_robust(t, n, at.score, c, J) for t, c in zip(tests, directions.T, strict=True)]
+        all_robust = _total_robust(at.score, directions, J, n, df=df)
     return ScoreTests(
         statistic=statistic,
         df=df,
         p_value=float(chdtrc(df, statistic)),
         rows=tuple(tests),
-        checks=_checks(result, redundant, lost=len(R) - df),
+        checks=_checks(result, redundant, lost=len(R) - df, robust=all_robust is not None),
+        statistic_robust=all_robust,
+        p_robust=None if all_robust is None else float(chdtrc(df, all_robust)),
     )
 
 
@@ -208,15 +228,14 @@ def _independent(lines: list[Array], texts: list[str]) -> tuple[Array, list[str]
     return np.array(kept), names, redundant
 
 
-def _score_and_information(
+def _score_of_rows(
     estimated: Estimated, rows: list[Row], owner: NDArray[np.intp], information: Information
-) -> tuple[Array, Array]:
-    """Mean score and information of one person in the model with a parameter a row."""
+) -> tuple[tuple[Structure, ...], ScoreAt]:
+    """The model with a parameter a row, and its score and information at the estimate."""
     structures = build_structures(replace(estimated.table, rows=tuple(rows), n_free=len(owner)))
     for structure, sample in zip(structures, estimated.sample.groups, strict=True):
         fill_sample_moments(structure, sample.moments.cov, sample.moments.mean)
-    at = score_at(structures, estimated.sample, estimated.optimum.theta[owner], information)
-    return at.score, at.information
+    return structures, score_at(structures, estimated.sample, estimated.optimum.theta[owner], information)
 
 
 def _total(score: Array, information: Array, n: int, *, n_constraints: int) -> tuple[float, int]:
@@ -229,20 +248,37 @@ def _total(score: Array, information: Array, n: int, *, n_constraints: int) -> t
     return statistic, int(known.sum()) - (len(score) - n_constraints)
 
 
-def _each(score: Array, information: Array, R: Array) -> tuple[Array, Array]:
-    """z's and the expected change, of each constraint; NaN where its release is not identified."""
+def _each(score: Array, information: Array, R: Array) -> tuple[Array, Array, Array]:
+    """z's, the expected change (NaN where not identified), and c = z - K (K'I K)^-1 K'I z, (r, m)."""
     K = null_space(R)
     Z = np.linalg.pinv(R)
     IZ = information @ Z
     own = (Z * IZ).sum(axis=0)
     cross = K.T @ IZ
-    V = own - (cross * np.linalg.solve(K.T @ information @ K, cross)).sum(axis=0)
+    explained = np.linalg.solve(K.T @ information @ K, cross)
+    V = own - (cross * explained).sum(axis=0)
     along = Z.T @ score
     epc = np.divide(along, V, out=np.full_like(V, np.nan), where=UNIDENTIFIED * own < V)
-    return along, epc
+    return along, epc, np.asarray(Z - K @ explained)
 
 
-def _checks(result: SemResult, redundant: list[str], *, lost: int) -> tuple[Check, ...]:
+def _with_robust(test: ScoreTest, n: int, score: Array, direction: Array, J: Array) -> ScoreTest:
+    if test.statistic is None:
+        return test
+    statistic = n * float(direction @ score) ** 2 / float(direction @ J @ direction)
+    return replace(test, statistic_robust=statistic, p_robust=float(chdtrc(1.0, statistic)))
+
+
+def _total_robust(score: Array, directions: Array, J: Array, n: int, *, df: int) -> float:
+    """n u'(C'J C)^- u with u = C's, on the ``df`` directions of C (r, m) that are identified."""
+    u, V = directions.T @ score, directions.T @ J @ directions
+    scale = 1.0 / np.sqrt(np.diag(V))
+    values, vectors = np.linalg.eigh(V * np.outer(scale, scale))
+    along = vectors[:, -df:].T @ (scale * u)
+    return n * float((along**2 / values[-df:]).sum())
+
+
+def _checks(result: SemResult, redundant: list[str], *, lost: int, robust: bool) -> tuple[Check, ...]:
     checks = []
     if redundant:
         checks.append(Check(
@@ -255,11 +291,17 @@ def _checks(result: SemResult, redundant: list[str], *, lost: int) -> tuple[Chec
             message=f"Releasing all constraints would leave {lost} direction(s) unidentified, which are not "
             "counted in the degrees of freedom.",
         ))  # fmt: skip
-    if result.estimator not in ("ML", *LEAST_SQUARES):
+    if robust:
+        checks.append(Check(
+            name="robust", status="info",
+            message="statistic takes persons as the criterion does; statistic_robust allows for the "
+            "distribution of their answers and for clusters (generalised score statistic). Judge by it.",
+        ))  # fmt: skip
+    elif result.estimator not in ("ML", *LEAST_SQUARES):
         of = "normal theory" if result.estimator in NORMAL_THEORY else "the least-squares criterion"
         checks.append(Check(
             name="robust", status="info",
             message=f"Score tests are those of {of}, also under {result.estimator}, as in lavaan. "
-            "sem.compare gives scaled difference tests.",
+            "robust=True adds generalised score statistics.",
         ))  # fmt: skip
     return tuple(checks)

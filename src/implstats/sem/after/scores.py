@@ -40,6 +40,8 @@ class ScoreAt:
         Mean score of one person.
     information : ndarray, shape (q, q)
         Of one person.
+    blocks : tuple of Evaluation
+        Each group's criterion.
     moments : tuple of Moments
         Each group's whole implied moments: of predictors too, and with the residual variances that ordered
         items have under the delta parameterisation.
@@ -47,6 +49,7 @@ class ScoreAt:
 
     score: Array
     information: Array
+    blocks: tuple[Evaluation, ...]
     moments: tuple[Moments, ...]
 
 
@@ -55,7 +58,8 @@ def score_at(
 ) -> ScoreAt:
     """Return score and information at theta, shape (q,); what follows from theta goes into the templates."""
     n, least_squares = sample.n, sample.groups[0].least_squares is not None
-    score, total, moments = np.zeros(len(theta)), np.zeros((len(theta),) * 2), []
+    score, total = np.zeros(len(theta)), np.zeros((len(theta),) * 2)
+    blocks, moments = [], []
     for structure, group in zip(structures, sample.groups, strict=True):
         block = evaluate_group(structure, group, theta, information)
         if block.gradient is None or block.information is None:
@@ -64,8 +68,9 @@ def score_at(
         of_criterion = (group.moments.n - 1) / n if least_squares else share
         score -= 0.5 * of_criterion * block.gradient
         total += (of_criterion if information == "observed" else share) * block.information
+        blocks.append(block)
         moments.append(_moments(structure, group, theta, block))
-    return ScoreAt(score=score, information=total, moments=tuple(moments))
+    return ScoreAt(score=score, information=total, blocks=tuple(blocks), moments=tuple(moments))
 
 
 def _moments(structure: Structure, sample: Sample, theta: Array, block: Evaluation) -> Moments:
@@ -75,3 +80,19 @@ def _moments(structure: Structure, sample: Sample, theta: Array, block: Evaluati
     if block.moments is None:
         raise AssertionError("an optimum has moments")
     return block.moments
+
+
+def score_and_variance(score: Array, information: Array, *, tangent: Array) -> tuple[Array, Array, Array]:
+    """Return s (r,), V (r,) and P I_.k (q, r) of the r parameters behind the q that the model has.
+
+    Parameters
+    ----------
+    score, information : ndarray, shapes (q + r,) and (q + r, q + r)
+        Of one person, in the extended model.
+    tangent : ndarray, shape (q, t)
+        K; P = K (K' I K)^-1 K'.
+    """
+    q = len(tangent)
+    along = information[q:, :q] @ tangent
+    middle = np.linalg.solve(tangent.T @ information[:q, :q] @ tangent, along.T)
+    return score[q:], np.diag(information)[q:] - (along * middle.T).sum(axis=1), tangent @ middle
