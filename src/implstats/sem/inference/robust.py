@@ -163,7 +163,7 @@ def robust_inference(
     n_free : int
         Free parameters, equality constraints taken off.
     x, given : list of int
-        Positions of the exogenous predictors; of those that are fixed (MLR), whose moments belong to no trace.
+        Positions of the exogenous predictors; of those that are fixed, whose moments belong to no trace.
     """
     meat = score_products(structures, groups, kind)
     model_trace = float((of_trace * meat).sum())
