@@ -191,3 +191,15 @@ def test_a_definition_without_a_value_is_said(frame):
     assert values["none"] is None
     assert values["fine"] > 0
     assert "none has no value" in result.reason
+
+
+def test_ordered_answers_that_determine_each_other_given_predictors(frame):
+    """An empty cell given x leaves a likelihood flat to rounding; it must not become a correlation."""
+    x = frame["a"].to_numpy()
+    rng = np.random.default_rng(3)
+    low = (frame["b"] > -1.0).to_numpy()
+    high = low & (frame["c"] > 0.9).to_numpy()
+    data = pd.DataFrame({"x": x, "p": low + 1, "q": high + 1, "r": (frame["d"] > 0) + 1})
+    data["s"] = (frame["b"] + rng.normal(size=len(x)) > 0) + 1
+    with pytest.raises(DataError, match="'q' and 'p' determine each other"):
+        sem.fit("f =~ p + q + r + s\nf ~ x", data, ordered=["p", "q", "r", "s"])

@@ -34,6 +34,9 @@ from implstats.sem.ordinal.pairs import (
 Array = NDArray[np.float64]
 
 NEAR_LIMIT = 0.999 * LIMIT
+# Given predictors an empty cell can leave a likelihood that is flat to rounding long before r is one:
+# nothing is known of r then. Sound pairs have .01 and more a person.
+NO_INFORMATION = 1e-12
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -147,7 +150,7 @@ def _refuse_perfect(margins: Sequence[Margin], order: list[tuple[int, int]], pai
     found = [
         f"'{margins[i].name}' and '{margins[j].name}'"
         for (i, j), pair in zip(order, pairs, strict=True)
-        if abs(pair.r) > NEAR_LIMIT
+        if abs(pair.r) > NEAR_LIMIT or float(np.mean(pair.score**2)) < NO_INFORMATION
     ]
     if found:
         raise DataError(
