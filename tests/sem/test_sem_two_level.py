@@ -8,10 +8,10 @@ import pytest
 
 from implstats.errors import ModelError, NotSupportedError, UsageError
 from implstats.sem.data.two_level import two_level_statistics
-from implstats.sem.estimators.two_level import between_slope, evaluate_two_level
+from implstats.sem.estimators.two_level import between_slope, two_level_criterion
 from implstats.sem.fit_indices.two_level import srmr_of
-from implstats.sem.model.two_level import number_parameters, two_level_tables
-from implstats.sem.two_level import fit_two_level, two_level_start
+from implstats.sem.model.two_level import two_level_model
+from implstats.sem.two_level import fit_two_level
 
 # lavaan stops at a gradient of about 4e-6; its estimates are up to 6e-5 off.
 LAVAAN = 1e-4
@@ -109,7 +109,8 @@ def test_srmr_needs_positive_variances():
 
 def test_between_slope_is_that_of_the_likelihood(teams):
     sample = two_level_statistics(teams[["y1", "y2", "y3"]].to_numpy(), teams["team"].to_numpy())
-    within, between, mean = sample.within, 0.8 * sample.between, sample.mean + 0.1
+    between, mean = 0.8 * sample.start_between.cov, sample.start_between.mean + 0.1
+    within = sample.within
     slope = between_slope(sample, within, between, mean)
     step = 1e-5
     for i in range(3):
@@ -160,24 +161,25 @@ def brute_force(sample_frame, within, between, mean):
 
 def test_likelihood_is_that_of_whole_clusters(teams):
     result = fit_two_level(ONE, teams, cluster="team")
-    mean = [p.estimate for p in result.parameters if p.op == "~1" and p.lhs.startswith("y")]
+    mean = [p.estimate for p in result.parameters if p.op == "~1" and p.lhs.startswith("y") and p.level == 2]
     expected = brute_force(teams, *result.implied, np.array(mean))
     # The same number by another route.
     assert -2 * result.fit["logl"] == pytest.approx(expected, rel=1e-10)
 
 
 def test_derivatives(teams):
-    tables = two_level_tables(ONE.replace("y2", "a*y2"), kind="cfa", std_lv=False, ci_level=0.95)
-    levels = number_parameters(tables)
+    levels = two_level_model(ONE.replace("y2", "a*y2"), kind="cfa")
     sample = two_level_statistics(teams[["y1", "y2", "y3"]].to_numpy(), teams["team"].to_numpy())
-    theta = two_level_start(tables, levels, sample) * 1.05
-    here = evaluate_two_level(levels, sample, theta, "observed")
+    criterion = two_level_criterion(levels.within, levels.between, sample, levels.table.n_free)
+    found = fit_two_level(ONE.replace("y2", "a*y2"), teams, cluster="team", kind="cfa")
+    theta = found.fitted.theta * 1.05
+    here = criterion(theta, "observed")
     step = 1e-5
-    for k in range(levels.q):
+    for k in range(len(theta)):
         ahead, behind = theta.copy(), theta.copy()
         ahead[k] += step
         behind[k] -= step
-        up, down = (evaluate_two_level(levels, sample, t, "observed") for t in (ahead, behind))
+        up, down = (criterion(t, "observed") for t in (ahead, behind))
         # Central differences keep about nine digits.
         assert here.gradient[k] == pytest.approx((up.value - down.value) / (2 * step), abs=1e-7)
         slope = (up.gradient - down.gradient) / (4 * step)
@@ -196,12 +198,10 @@ def test_labels_make_loadings_equal_across_levels(teams):
 def test_what_cannot_be_is_refused(teams):
     with pytest.raises(UsageError, match="one block"):
         fit_two_level("f =~ y1 + y2 + y3", teams, cluster="team")
-    with pytest.raises(ModelError, match="fewer clusters than parameters"):
+    with pytest.raises(ModelError, match="8 clusters cannot bear"):
         fit_two_level(ONE, teams[teams["team"] < 8], cluster="team")
-    with pytest.raises(NotSupportedError, match="one level only"):
-        fit_two_level("level: 1\nf =~ y1 + y2 + y3\nlevel: 2\ny1 ~~ y1", teams, cluster="team")
-    with pytest.raises(NotSupportedError, match="Observed predictors"):
-        fit_two_level("level: 1\ny1 ~ y2\nlevel: 2\ny1 ~ y2", teams, cluster="team")
+    with pytest.raises(NotSupportedError, match="several groups"):
+        fit_two_level(ONE, teams, cluster="team", group="arm")
 
 
 @pytest.mark.parametrize(("seed", "negative"), [(9, True), (18, True), (0, False)])

@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from implstats.sem.resampling.bootstrap import Bootstrap, BootstrapParameter, bootstrap
     from implstats.sem.resampling.monte_carlo import MonteCarlo, MonteCarloEffect, monte_carlo
     from implstats.sem.two_level import fit_two_level
-    from implstats.sem.two_level_record import TwoLevelResult
+    from implstats.sem.two_level_record import LevelSolution, TwoLevelResult
 
 # What follows from a fit is loaded when it is first asked for: most processes fit and ask for little else.
 _LATER = {
@@ -61,7 +61,7 @@ _LATER = {
     "resampling.bootstrap": ("Bootstrap", "BootstrapParameter", "bootstrap"),
     "resampling.monte_carlo": ("MonteCarlo", "MonteCarloEffect", "monte_carlo"),
     "two_level": ("fit_two_level",),
-    "two_level_record": ("TwoLevelResult",),
+    "two_level_record": ("LevelSolution", "TwoLevelResult"),
 }
 
 __all__ = [
@@ -75,6 +75,7 @@ __all__ = [
     "FactorScores",
     "InvarianceLadder",
     "InvarianceStep",
+    "LevelSolution",
     "ModelMoments",
     "ModelTable",
     "ModelTextError",

@@ -1,106 +1,315 @@
-"""Saturated and diagonal matrices at both levels: what a two-level model is compared with.
+"""Saturated matrices at both levels, and uncorrelated ones: what a two-level model is compared with.
 
-The saturated Sigma_b is positive semidefinite, as a covariance matrix must be. Where the free maximum lies
-outside, Sigma_b = L L' with L of each likely rank, and the maximum is verified: F must not fall along any
-admissible change, which is that dF / dSigma_b is positive semidefinite (its product with Sigma_b is zero
-there already).
+    psd             the best Sigma_b among covariance matrices (positive semidefinite)
+    unconstrained   the free maximum, whose Sigma_b may be indefinite; V_s is positive definite all the same
+    lavaan          where EM from unit matrices stops gaining 1e-4 of log-likelihood a step, as lavaan 0.6
+    does:
+                    near the psd maximum, but short of it
+
+Where the free maximum lies outside the cone, F - t log|Sigma_b| is followed to small t, which shows the rank
+r (Nocedal & Wright 2006, chapter 19); then Sigma_b = L L' with L (p_b, r), lower trapezoidal because its
+rotation is free, gives the optimum exactly. It is that of the whole cone because dF / dSigma_b is positive
+semidefinite there (Burer & Monteiro 2005), which is verified.
+
+The free likelihood is unbounded where a cluster size has fewer clusters than variables: V_s may then be
+singular along a direction in which those clusters do not differ from mu. It may still have a proper local
+maximum.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from typing import Literal
+
 import numpy as np
 from numpy.typing import NDArray
+from scipy.linalg import qr
 
 from implstats.errors import ModelError
 from implstats.sem.data.two_level import TwoLevelSample
-from implstats.sem.estimators.ml import Curvature, Evaluation
-from implstats.sem.estimators.optimise import Optimum, minimise
-from implstats.sem.estimators.two_level import between_slope, evaluate_two_level
-from implstats.sem.model.moments import Moments
-from implstats.sem.model.two_level import Levels, level_moments, number_parameters, two_level_tables
+from implstats.sem.estimators.ml import Curvature, Evaluation, inverse_and_log_det
+from implstats.sem.estimators.optimise import Criterion, Optimum, minimise
+from implstats.sem.estimators.two_level import between_slope, state_of
+from implstats.sem.estimators.two_level_em import em_saturated
+from implstats.sem.estimators.two_level_moments import (
+    MomentPlaces,
+    moment_gradient,
+    moment_information,
+    moment_places,
+)
 
 Array = NDArray[np.float64]
+SaturatedKind = Literal["psd", "lavaan", "unconstrained"]
 # Correlation-scale eigenvalue below which a between matrix counts as indefinite rather than as rounding.
 INDEFINITE = -1e-8
 # A slope below this, per person and in units of the within variance, is the rounding of a flat direction.
 SLOPE_LEFT = 1e-7
+# Chi-square that the barrier may still hide when the rank is first looked for; how often it is lowered.
+LOOSE, MOST_STAGES = 1e-3, 14
+# A decrement this small moves chi-square by less than 1e-6 of a unit.
+CHISQ_LEFT = 1e-6
 
 
-def two_level_optimum(
-    levels: Levels, sample: TwoLevelSample, theta: Array, *, steps: int = 200
-) -> Optimum | None:
-    """Return the optimum reached from theta, shape (q,); ``None`` where the search did not arrive."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Saturated:
+    """A saturated two-level model.
 
-    def criterion(at: Array, curvature: Curvature) -> Evaluation:
-        return evaluate_two_level(levels, sample, at, curvature)
+    Attributes
+    ----------
+    kind : {"psd", "lavaan", "unconstrained"}
+    within, between : ndarray, shapes (p_w, p_w) and (p_b, p_b)
+    mean : ndarray, shape (P,)
+    value : float
+        F there.
+    boundary : bool
+        Whether the free maximum has an indefinite Sigma_b.
+    """
 
-    found = minimise(criterion, theta, max_iterations=steps)
-    # A decrement this small moves chi-square by less than 1e-6 of a unit at any usual sample size.
-    return found if found.decrement * sample.n < 1e-6 else None
-
-
-def saturated_two_level(
-    names: tuple[str, ...], sample: TwoLevelSample
-) -> tuple[tuple[Moments, Moments], float, bool]:
-    """Return the saturated moments, F there, and whether Sigma_b lies on the boundary."""
-    levels = _matrices_model(names, between="free")
-    likely = len(names) - 1
-    found = two_level_optimum(levels, sample, _matrices_start(levels, sample), steps=60)
-    if found is not None:
-        moments = level_moments(levels, found.theta)
-        likely = min(max(int((np.linalg.eigvalsh(moments[1].cov) > 0).sum()), 1), likely)
-        sd = np.sqrt(np.maximum(np.diag(moments[1].cov), 1e-300))
-        if (
-            np.diag(moments[1].cov).min() > 0
-            and np.linalg.eigvalsh(moments[1].cov / np.outer(sd, sd))[0] > INDEFINITE
-        ):
-            return moments, found.evaluation.value, False
-    for rank in sorted(range(1, len(names)), key=lambda r: (abs(r - likely), -r)):
-        levels = _matrices_model(names, between="factor", rank=rank)
-        found = two_level_optimum(levels, sample, _matrices_start(levels, sample, rank=rank), steps=60)
-        if found is not None and _is_boundary_maximum(moments := level_moments(levels, found.theta), sample):
-            return moments, found.evaluation.value, True
-    raise ModelError("The saturated two-level model reached no optimum; use cluster= with one level.")
+    kind: SaturatedKind
+    within: Array
+    between: Array
+    mean: Array
+    value: float
+    boundary: bool
 
 
-def diagonal_two_level(names: tuple[str, ...], sample: TwoLevelSample) -> float | None:
-    """Return F of uncorrelated variables at both levels, the baseline; ``None`` without an optimum."""
-    levels = _matrices_model(names, between="diagonal")
-    found = two_level_optimum(levels, sample, _matrices_start(levels, sample))
-    return found.evaluation.value if found else None
+def saturated_two_level(sample: TwoLevelSample, kind: SaturatedKind = "psd") -> Saturated:
+    """Return the saturated model of a sample.
+
+    Raises
+    ------
+    ModelError
+        No optimum was reached.
+    """
+    if kind == "lavaan":
+        within, between, mean = em_saturated(sample)
+        state = state_of(sample, within, between, mean)
+        if state is None:
+            raise ModelError("lavaan's EM left the positive definite matrices; take h1='psd'.")
+        return Saturated(
+            kind=kind, within=within, between=between, mean=mean, value=state.value, boundary=False
+        )
+    places = moment_places(sample)
+    free = _free(sample, places)
+    if free is not None and (kind == "unconstrained" or not free.boundary):
+        return free if kind == "unconstrained" else _named(free, kind)
+    if kind == "unconstrained":
+        raise ModelError(
+            "The free saturated two-level model has no maximum here: too little varies between clusters, and "
+            "the likelihood grows without bound as Sigma_b becomes indefinite. Take h1='psd'."
+        )
+    return _in_the_cone(sample, places)
 
 
-def _is_boundary_maximum(moments: tuple[Moments, Moments], sample: TwoLevelSample) -> bool:
-    """Whether no admissible change of Sigma_b improves F: its slope there is positive semidefinite."""
-    slope = between_slope(sample, moments[0].cov, moments[1].cov, moments[1].mean)
-    sd = np.sqrt(np.diag(moments[0].cov))
-    return bool(np.linalg.eigvalsh(slope * np.outer(sd, sd))[0] > -SLOPE_LEFT)
+def _named(found: Saturated, kind: SaturatedKind) -> Saturated:
+    return Saturated(
+        kind=kind, within=found.within, between=found.between, mean=found.mean, value=found.value,
+        boundary=found.boundary,
+    )  # fmt: skip
 
 
-def _matrices_model(names: tuple[str, ...], *, between: str, rank: int = 0) -> Levels:
-    """Saturated or diagonal matrices at both levels as a model; "factor" has Sigma_b = L L', L (p, rank)."""
-    free = [f"{a} ~~ {' + '.join(names[: i + 1])}" for i, a in enumerate(names)]
-    level1 = free if between != "diagonal" else [f"{a} ~~ {a}" for a in names]
-    level2 = level1
-    if between == "factor":
-        level2 = [f"L{j} =~ " + " + ".join(f"NA*{n}" for n in names[j:]) for j in range(rank)]
-        level2 += [f"L{j} ~~ 1*L{j}" for j in range(rank)] + [f"{n} ~~ 0*{n}" for n in names]
-    level2 = [*level2, *(f"{n} ~ 1" for n in names)]
-    text = "level: 1\n" + "\n".join(level1) + "\nlevel: 2\n" + "\n".join(level2)
-    return number_parameters(two_level_tables(text, kind="lavaan", std_lv=False, ci_level=0.95))
+def _evaluate(
+    sample: TwoLevelSample, places: MomentPlaces, vector: Array, curvature: Curvature
+) -> Evaluation:
+    state = state_of(sample, *places.split(vector))
+    if state is None:
+        return Evaluation(value=np.inf)
+    if curvature == "none":
+        return Evaluation(value=state.value)
+    return Evaluation(
+        value=state.value, gradient=moment_gradient(sample, places, state) / sample.n,
+        information=moment_information(sample, places, state, observed=curvature == "observed") / sample.n,
+    )  # fmt: skip
 
 
-def _matrices_start(levels: Levels, sample: TwoLevelSample, *, rank: int = 0) -> Array:
-    theta = np.zeros(levels.q)
-    roots, vectors = np.linalg.eigh(sample.between)
-    leading = (vectors * np.sqrt(roots))[:, ::-1][:, :rank]
-    # Rotated so that the factor is lower trapezoidal, as its rotation is not identified.
-    factor = leading @ np.linalg.qr(leading[:rank].T)[0] if rank else leading
-    for k, (structure, cov) in enumerate(((levels.within, sample.within), (levels.between, sample.between))):
-        for matrix, source in (("theta", cov), ("psi", cov), ("loading", factor)):
-            cells = structure.cells[matrix]
-            theta[levels.places[k][cells.free]] = source[cells.row, cells.col]
-    for matrix in ("nu", "alpha"):
-        cells = levels.between.cells[matrix]
-        theta[levels.places[1][cells.free]] = sample.mean[cells.row]
-    return theta
+def start_moments(sample: TwoLevelSample, places: MomentPlaces) -> Array:
+    """Return moment estimates of the K moments, from which every search of this kind begins."""
+    mean = np.zeros(places.n_means)
+    mean[sample.at_within] += sample.start_within.mean
+    mean[sample.at_between] += sample.start_between.mean
+    return places.joined(sample.start_within.cov, sample.start_between.cov, mean)
+
+
+def _arrived(found: Optimum, sample: TwoLevelSample) -> bool:
+    return bool(found.decrement * sample.n < CHISQ_LEFT)
+
+
+def _free(sample: TwoLevelSample, places: MomentPlaces) -> Saturated | None:
+    found = minimise(
+        lambda at, curvature: _evaluate(sample, places, at, curvature), start_moments(sample, places),
+        max_iterations=30,
+    )  # fmt: skip
+    if not _arrived(found, sample):
+        return None
+    within, between, mean = places.split(found.theta)
+    return Saturated(
+        kind="unconstrained", within=within, between=between, mean=mean, value=found.evaluation.value,
+        boundary=is_indefinite(between),
+    )  # fmt: skip
+
+
+def is_indefinite(between: Array) -> bool:
+    """Whether a between matrix is no covariance matrix, beyond rounding."""
+    variance = np.diag(between)
+    if variance.min() <= 0:
+        return True
+    sd = np.sqrt(variance)
+    return bool(np.linalg.eigvalsh(between / np.outer(sd, sd))[0] < INDEFINITE)
+
+
+def _in_the_cone(sample: TwoLevelSample, places: MomentPlaces) -> Saturated:
+    """The maximum over positive semidefinite Sigma_b: along the barrier, then exactly for the rank found."""
+    vector, share = start_moments(sample, places), 1e-2
+    for _ in range(MOST_STAGES):
+        found = minimise(_barrier(sample, places, share), vector, max_iterations=60)
+        vector = found.theta
+        if share * sample.n * len(sample.at_between) < LOOSE:
+            exact = _of_rank(sample, places, vector, share)
+            if exact is not None:
+                return exact
+        if share * sample.n * len(sample.at_between) < CHISQ_LEFT / 10:
+            break
+        share *= 0.1
+    if not _arrived(found, sample):
+        raise ModelError("The saturated two-level model reached no optimum; use cluster= with one level.")
+    return _boundary(sample, *places.split(vector))
+
+
+def _boundary(sample: TwoLevelSample, within: Array, between: Array, mean: Array) -> Saturated:
+    state = state_of(sample, within, between, mean)
+    if state is None:
+        raise AssertionError("an optimum is positive definite")
+    return Saturated(kind="psd", within=within, between=between, mean=mean, value=state.value, boundary=True)
+
+
+def _barrier(sample: TwoLevelSample, places: MomentPlaces, share: float) -> Criterion:
+    """F - share log|Sigma_b|, whose minimum tends to that of the cone as the share falls."""
+    mine = slice(places.n_within, places.n_within + places.n_between)
+    i, j = places.pairs[1]
+
+    def criterion(vector: Array, curvature: Curvature) -> Evaluation:
+        inverted = inverse_and_log_det(places.split(vector)[1])
+        if inverted is None:
+            return Evaluation(value=np.inf)
+        inverse, log_det = inverted
+        found = _evaluate(sample, places, vector, curvature)
+        value = found.value - share * log_det
+        if found.gradient is None or found.information is None:
+            return Evaluation(value=value)
+        gradient, H = found.gradient.copy(), found.information.copy()
+        half = places.half[mine]
+        gradient[mine] -= 2.0 * share * half * inverse[i, j]
+        both = inverse[np.ix_(i, i)] * inverse[np.ix_(j, j)] + inverse[np.ix_(i, j)] * inverse[np.ix_(j, i)]
+        H[mine, mine] += share * np.outer(half, half) * both
+        return Evaluation(value=value, gradient=gradient, information=H)
+
+    return criterion
+
+
+def _of_rank(sample: TwoLevelSample, places: MomentPlaces, vector: Array, share: float) -> Saturated | None:
+    """The optimum with Sigma_b = L L' of the rank seen along the barrier, if it is that of the cone.
+
+    On the barrier root times slope is ``share``: a root is one where it is the larger of the two.
+    """
+    within, between, mean = places.split(vector)
+    sd = np.sqrt(np.diag(sample.cov_clusters)[sample.at_between])
+    roots, vectors = np.linalg.eigh(between / np.outer(sd, sd))
+    kept = roots > np.sqrt(share)
+    search = _FactorSearch(sample, places, sd[:, None] * vectors[:, kept] * np.sqrt(roots[kept]))
+    start = search.joined(within, sd[:, None] * vectors[:, kept] * np.sqrt(roots[kept]), mean)
+    found = minimise(search.evaluate, start, max_iterations=30)
+    if not _arrived(found, sample):
+        return None
+    within, factor, mean = search.split(found.theta)
+    slope = between_slope(sample, within, factor @ factor.T, mean) * np.outer(sd, sd)
+    if np.linalg.eigvalsh(slope)[0] < -SLOPE_LEFT:
+        return None
+    return _boundary(sample, within, factor @ factor.T, mean)
+
+
+class _FactorSearch:
+    """F as a function of Sigma_w, the free elements of L and mu, for one pattern of zeros in L."""
+
+    def __init__(self, sample: TwoLevelSample, places: MomentPlaces, factor: Array) -> None:
+        self.sample, self.places, self.rank = sample, places, factor.shape[1]
+        p = factor.shape[0]
+        self.order = qr(factor.T, pivoting=True)[2] if self.rank else np.arange(p)
+        position = np.argsort(self.order)
+        row, col = np.nonzero(position[:, None] >= np.arange(self.rank))
+        self.row, self.col, self.p = row, col, p
+
+    def joined(self, within: Array, factor: Array, mean: Array) -> Array:
+        if self.rank:  # rotated so that the leading rows are lower triangular
+            factor = factor @ np.linalg.qr(factor[self.order[: self.rank]].T)[0]
+        (i, j), _ = self.places.pairs
+        return np.concatenate([within[i, j], factor[self.row, self.col], mean])
+
+    def split(self, theta: Array) -> tuple[Array, Array, Array]:
+        k, q = self.places.n_within, len(self.row)
+        factor = np.zeros((self.p, self.rank))
+        factor[self.row, self.col] = theta[k : k + q]
+        i, j = self.places.pairs[0]
+        size = len(self.sample.at_within)
+        within = np.zeros((size, size))
+        within[i, j] = within[j, i] = theta[:k]
+        return within, factor, theta[k + q :]
+
+    def evaluate(self, theta: Array, curvature: Curvature) -> Evaluation:
+        within, factor, mean = self.split(theta)
+        vector = self.places.joined(within, factor @ factor.T, mean)
+        found = _evaluate(self.sample, self.places, vector, curvature)
+        if found.gradient is None or found.information is None:
+            return found
+        J = self._jacobian(factor)
+        H = J.T @ found.information @ J
+        if curvature == "observed":
+            k = self.places.n_within
+            slope = between_slope(self.sample, within, factor @ factor.T, mean)
+            same = (self.col[:, None] == self.col) * slope[np.ix_(self.row, self.row)]
+            H[k : k + len(self.row), k : k + len(self.row)] += same
+        return Evaluation(value=found.value, gradient=found.gradient @ J, information=H)
+
+    def _jacobian(self, factor: Array) -> Array:
+        """Derivatives of the K moments."""
+        k, b, m = self.places.n_within, self.places.n_between, self.places.n_means
+        q = len(self.row)
+        J = np.zeros((k + b + m, k + q + m))
+        J[:k, :k] = np.eye(k)
+        J[k + b :, k + q :] = np.eye(m)
+        i, j = self.places.pairs[1]
+        for c, (row, col) in enumerate(zip(self.row, self.col, strict=True)):
+            J[k : k + b, k + c] = (i == row) * factor[j, col] + (j == row) * factor[i, col]
+        return J
+
+
+def baseline_two_level(sample: TwoLevelSample, x: tuple[NDArray[np.intp], NDArray[np.intp]]) -> Array | None:
+    """Return the moments, shape (K,), of uncorrelated variables at both levels; ``None`` without an optimum.
+
+    ``x`` holds the positions among all P of each level's predictors, which keep their covariances.
+    """
+    places = moment_places(sample)
+    of_x = np.where(
+        places.between, np.isin(places.row, x[1]) & np.isin(places.col, x[1]),
+        np.isin(places.row, x[0]) & np.isin(places.col, x[0]),
+    )  # fmt: skip
+    free = np.concatenate([(places.row == places.col) | of_x, np.ones(places.n_means, dtype=bool)])
+    start = np.where(free, start_moments(sample, places), 0.0)
+
+    def criterion(theta: Array, curvature: Curvature) -> Evaluation:
+        vector = start.copy()
+        vector[free] = theta
+        found = _evaluate(sample, places, vector, curvature)
+        if found.gradient is None or found.information is None:
+            return found
+        return Evaluation(
+            value=found.value,
+            gradient=found.gradient[free],
+            information=found.information[np.ix_(free, free)],
+        )
+
+    found = minimise(criterion, start[free])
+    if not _arrived(found, sample):
+        return None
+    vector = start.copy()
+    vector[free] = found.theta
+    return vector
