@@ -12,7 +12,7 @@ import pytest
 from implstats import sem
 from implstats.errors import NotSupportedError, UsageError
 from implstats.sem.estimators.criterion import criterion_of
-from implstats.sem.ordinal.normal import EXTREME, bivariate_cdf, bivariate_cdf_by_nodes
+from implstats.sem.ordinal.normal import RULES, bivariate_cdf, bivariate_cdf_by_nodes
 from implstats.sem.ordinal.sample import ordinal_moments
 from implstats.sem.resampling.bollen_stine import bollen_stine
 from implstats.sem.resampling.bootstrap import bootstrap
@@ -203,9 +203,10 @@ def test_tables_give_the_moments_of_each_resample(load_data, kind):
         np.testing.assert_allclose(found.variances[r], np.diag(one.gamma), rtol=1e-10)
 
 
-def test_the_bivariate_integral_by_nodes_keeps_its_digits():
+@pytest.mark.parametrize("limit", [0.3, *RULES])
+def test_the_bivariate_integral_by_nodes_keeps_its_digits(limit):
     rng = np.random.default_rng(0)
-    r = np.append(rng.uniform(-EXTREME, EXTREME, 500), [EXTREME, -EXTREME, 0.0])
+    r = np.append(rng.uniform(-limit, limit, 500), [limit, -limit, 0.0])
     h, k = 2.0 * rng.normal(size=(503, 5, 1)), 2.0 * rng.normal(size=(503, 1, 4))
     exact = bivariate_cdf(h, k, r[:, None, None])
     np.testing.assert_allclose(bivariate_cdf_by_nodes(h, k, r), exact, atol=2e-15)

@@ -27,8 +27,8 @@ from scipy.special import ndtr, owens_t
 
 Array = NDArray[np.float64]
 
-# Nodes of the integral and the correlations up to which they leave rounding only.
-NODES, WEIGHTS = np.polynomial.legendre.leggauss(20)
+# Nodes and weights of the integral by the correlations up to which they leave rounding only.
+RULES = {limit: np.polynomial.legendre.leggauss(count) for limit, count in ((0.6, 10), (0.8, 14), (0.9, 20))}
 EXTREME = 0.9
 # Fewer corners than this are as fast by Owen's function.
 MANY = 200
@@ -73,13 +73,15 @@ def bivariate_cdf_by_nodes(h: Array, k: Array, r: Array) -> Array:
     >>> bivariate_cdf_by_nodes(at, at, np.array([0.5])).round(12).tolist()  # 1/4 + asin(r) / 2 pi
     [[[0.333333333333]]]
     """
+    largest = float(np.abs(r).max(initial=0.0))
+    nodes, weights = next(rule for limit, rule in RULES.items() if largest <= limit or limit == EXTREME)
     angle = np.arcsin(r)
-    sine = np.sin(0.5 * angle[:, None] * (NODES + 1.0))
+    sine = np.sin(0.5 * angle[:, None] * (nodes + 1.0))
     one = 1.0 / ((1.0 - sine) * (1.0 + sine))
-    weight = WEIGHTS * angle[:, None] / (4.0 * np.pi)
+    weight = weights * angle[:, None] / (4.0 * np.pi)
     product, half = h * k, 0.5 * (h * h + k * k)
     out = ndtr(h) * ndtr(k)
-    for j in range(len(NODES)):
+    for j in range(len(nodes)):
         inner = product * (sine[:, j] * one[:, j])[:, None, None]
         inner -= half * one[:, j][:, None, None]
         np.exp(inner, out=inner)
@@ -134,14 +136,13 @@ def _corners(h: Array, k: Array, r: Array) -> Array:
     F = np.zeros((len(r), h.shape[1], k.shape[1]))
     F[:, -1, :], F[:, :, -1] = ndtr(k), ndtr(h)
     inner, one, two = F[:, 1:-1, 1:-1], h[:, 1:-1, None], k[:, None, 1:-1]
-    if (
-        inner.size < MANY
-        or np.abs(r).max() > EXTREME
-        or not (np.isfinite(one).all() and np.isfinite(two).all())
-    ):
-        inner[:] = bivariate_cdf(one, two, r[:, None, None])
-    else:
-        inner[:] = bivariate_cdf_by_nodes(one, two, r)
+    extreme = np.abs(r) > EXTREME
+    if inner.size < MANY or not (np.isfinite(one).all() and np.isfinite(two).all()):
+        extreme[:] = True
+    if extreme.any():
+        inner[extreme] = bivariate_cdf(one[extreme], two[extreme], r[extreme, None, None])
+    if not extreme.all():
+        inner[~extreme] = bivariate_cdf_by_nodes(one[~extreme], two[~extreme], r[~extreme])
     return F
 
 

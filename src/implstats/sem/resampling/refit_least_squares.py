@@ -22,8 +22,9 @@ from implstats.sem.fitted import Estimated
 from implstats.sem.resampling.draws import Persons, resampled_moments
 from implstats.sem.resampling.many import ManyEvaluations, places_of, positive_definite
 from implstats.sem.resampling.many_least_squares import evaluate_many_least_squares
-from implstats.sem.resampling.newton import CHUNK
+from implstats.sem.resampling.newton import CHUNK, solve_many
 from implstats.sem.resampling.ordered_tables import resampled_tables
+from implstats.sem.resampling.profiled import with_thresholds, without_thresholds
 from implstats.sem.resampling.refit import Refits, Resamples, batchable, judged, solve_from_estimate
 from implstats.sem.resampling.single import UNFIT, categories_of, refit_singly
 
@@ -97,28 +98,39 @@ def in_batch(estimated: Estimated) -> bool:
 def _solved(
     estimated: Estimated, found: list[Statistics], samples: Resamples, rows: Index
 ) -> tuple[Array, Array, Flags]:
-    groups = list(zip(estimated.structures, estimated.sample.groups, found, samples.n, strict=True))
-    places = [places_of(structure) for structure in estimated.structures]
-    persons = np.asarray(sum(samples.n)) - len(groups)
+    """The estimates in the resamples ``rows``; thresholds that fit exactly are taken out meanwhile."""
+    rest = without_thresholds(estimated)
+    structures = estimated.structures if rest is None else rest.structures
+    ls = [_of(s.least_squares) for s in estimated.sample.groups] if rest is None else list(rest.ls)
+    values, weights = [f.values for f in found], [f.weight for f in found]
+    if rest is not None:
+        values = [v[:, -len(own.statistics) :] for v, own in zip(values, ls, strict=True)]
+        weights = [w[:, -len(own.statistics) :] for w, own in zip(weights, ls, strict=True)]
+    places = [places_of(structure) for structure in structures]
+    persons = np.asarray(sum(samples.n)) - len(ls)
 
     def evaluate(which: Index, points: Array, hessian: bool) -> ManyEvaluations:
         at = rows[which]
         value, gradient, half = np.zeros(len(at)), np.zeros_like(points), None
-        for (structure, sample, own, n), place in zip(groups, places, strict=True):
-            ls = _of(sample.least_squares)
+        for g, structure in enumerate(structures):
             one = evaluate_many_least_squares(
-                structure, place, ls, points, own.values[at], own.weight[at], hessian=hessian
+                structure, places[g], ls[g], points, values[g][at], weights[g][at], hessian=hessian
             )
-            share = (n[at] - 1.0) / persons[at]
+            share = (samples.n[g][at] - 1.0) / persons[at]
             value, gradient = value + share * one.value, gradient + share[:, None] * one.gradient
             if one.hessian is not None:
                 part = share[:, None, None] * one.hessian
                 half = part if half is None else half + part
         return ManyEvaluations(value=value, gradient=gradient, hessian=half)
 
-    size = found[0].values.shape[1] * max(len(s.ids) for s in estimated.structures)
-    chunk = int(np.clip(BATCH // max(size, found[0].weight[0].size), 1, CHUNK))
-    return solve_from_estimate(estimated, evaluate, len(rows), chunk=chunk)
+    size = values[0].shape[1] * max(len(s.ids) for s in structures)
+    chunk = int(np.clip(BATCH // max(size, weights[0][0].size), 1, CHUNK))
+    if rest is None:
+        return solve_from_estimate(estimated, evaluate, len(rows), chunk=chunk)
+    start = np.repeat(estimated.optimum.theta[None, rest.kept], len(rows), axis=0)
+    inverse = np.linalg.inv(estimated.observed[np.ix_(rest.kept, rest.kept)]).astype(float, copy=False)
+    inner, value, verified = solve_many(evaluate, start, inverse=inverse, basis=None, chunk=chunk)
+    return with_thresholds(estimated, rest, inner, [f.values[rows] for f in found]), value, verified
 
 
 def _of(ls: LeastSquares | None) -> LeastSquares:
