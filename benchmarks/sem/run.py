@@ -36,7 +36,7 @@ HERE = Path(__file__).resolve().parent
 SRC = HERE.parents[1] / "src"
 ONE_THREAD = {name: "1" for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")}
 # Seconds that the rounds of one question may take, and the fewest and most rounds.
-BUDGET, FEWEST, MOST = 12.0, 3, 25
+BUDGET, FEWEST, MOST = 8.0, 3, 25
 QUICK_BUDGET, QUICK_MOST = 1.0, 3
 WARM = 2.0  # a first call of more seconds counts
 SCALED = {"bootstrap": 1000 / 60}  # tasks of which other engines do a part
@@ -176,7 +176,7 @@ def rounds(engines: list[Engine], what: str, *, budget: float, most: int, once: 
     first = sum(engine.time(what, count=once) for engine in engines)
     if once:
         return
-    fewest = 1 if most < FEWEST + 1 else FEWEST
+    fewest = 1 if most == QUICK_MOST or first > BUDGET else FEWEST
     for _ in range(min(most, max(fewest, int(budget / max(first, 1e-3))))):
         for engine in engines:
             engine.time(what)

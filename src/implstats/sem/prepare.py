@@ -17,7 +17,6 @@ from implstats.sem.data.columns import as_frame
 from implstats.sem.data.fiml_sample import take_incomplete_sample, take_two_stage_sample
 from implstats.sem.data.groups import GroupedSample, Grouping, TakeSample, group_rows, take_groups
 from implstats.sem.data.moment_sample import take_moment_sample
-from implstats.sem.data.ordinal_sample import find_categories, take_ordinal_sample
 from implstats.sem.data.sample import read_columns, take_sample
 from implstats.sem.data.summary import refuse_without_persons, summary_sample
 from implstats.sem.estimators.search import Problem, build_problem
@@ -143,6 +142,8 @@ def with_thresholds(text: ModelText, data: Answers, options: Options) -> Options
     """Return the options with the number of thresholds that the data give to ordered items."""
     if not options.ordered or not (hasattr(data, "columns") or isinstance(data, Mapping)):
         return options
+    from implstats.sem.data.ordinal_sample import find_categories
+
     names = find_names(text.terms)
     values = read_columns(data, names.observed, names.latent)
     found = find_categories(values, names.observed, options.ordered)
@@ -154,6 +155,8 @@ def with_thresholds(text: ModelText, data: Answers, options: Options) -> Options
 def _taking(values: Array, table: ParameterTable, options: Options) -> TakeSample:
     """What takes the sample of a group, as the options ask."""
     if options.ordered:
+        from implstats.sem.data.ordinal_sample import find_categories, take_ordinal_sample
+
         categories = find_categories(values, table.names.observed, options.ordered)
         return partial(take_ordinal_sample, options=options, categories=categories)
     if options.least_squares:
