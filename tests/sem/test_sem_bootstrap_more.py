@@ -368,3 +368,21 @@ class TestBollenStine:
         found = bollen_stine(fitted("uls"), draws=200, seed=1)
         assert found.chisq == pytest.approx(fitted("uls").fit["chisq"], rel=1e-9)
         assert 0.0 < found.p_value < 0.1  # three factors of Holzinger's tests do not fit
+
+
+def test_two_level_fits_are_refused_by_name(load_data):
+    rng = np.random.default_rng(1)
+    team = np.repeat(np.arange(40), 8)
+    data = pd.DataFrame(
+        rng.normal(size=(40, 1))[team] + rng.normal(size=(320, 1)) + rng.normal(size=(320, 3))
+    )
+    data.columns = list("abc")
+    text = "level: 1\nw =~ a + b + c\nlevel: 2\nb1 =~ a + b + c"
+    result = sem.fit_two_level(text, data.assign(team=team), cluster="team")
+    questions = (
+        lambda: sem.bootstrap(result, draws=10, seed=1), lambda: sem.bollen_stine(result, seed=1),
+        lambda: sem.factor_scores(result, data), lambda: sem.reliability(result),
+    )  # fmt: skip
+    for question in questions:
+        with pytest.raises(NotSupportedError, match="two-level fits are not served"):
+            question()

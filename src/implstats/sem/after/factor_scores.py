@@ -28,8 +28,9 @@ from numpy.typing import NDArray
 
 from implstats.errors import DataError, ModelError, NotSupportedError, UsageError, did_you_mean
 from implstats.results import Check, finite_or_none
-from implstats.sem.after.normal_theory import normal_theory_fit
+from implstats.sem.after.one_level import require_one_level
 from implstats.sem.after.ordered_scores import ordered_scores, simulated_determinacy
+from implstats.sem.after.proper_fit import proper_fit
 from implstats.sem.after.score_checks import Determinacy, score_checks
 from implstats.sem.data.groups import group_label
 from implstats.sem.data.sample import read_columns
@@ -127,7 +128,7 @@ def factor_scores(result: SemResult, data: pd.DataFrame, *, method: Method = "re
             f"method '{method}' is not known{did_you_mean(method, known) or '.'} Choose regression or "
             "bartlett (ebm or ml with ordered items)."
         )
-    estimated = _served(result)
+    estimated = proper_fit(result, what="Factor scores")
     ordered = bool(estimated.options.ordered)
     used = (FOR_ORDERED if ordered else FOR_NUMBERS).get(method, method)
     names = estimated.table.names
@@ -169,13 +170,6 @@ def factor_scores(result: SemResult, data: pd.DataFrame, *, method: Method = "re
         determinacy=tuple(determinacy),
         checks=score_checks(estimated, int((~usable).sum()), determinacy, unbounded),
     )
-
-
-def _served(result: SemResult) -> Estimated:
-    """What the fit keeps, of ordered items too."""
-    if result.fitted is not None and result.fitted.options.ordered:
-        return result.fitted
-    return normal_theory_fit(result, what="Factor scores", least_squares=True, two_stage=True)
 
 
 def _with_observed(estimated: Estimated) -> bool:

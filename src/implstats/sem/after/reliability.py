@@ -29,6 +29,7 @@ from numpy.typing import NDArray
 
 from implstats.errors import ModelError
 from implstats.results import Check
+from implstats.sem.after.one_level import require_one_level
 from implstats.sem.after.ordered_reliability import ordered_coefficients, ordered_group
 from implstats.sem.results import SemResult
 
@@ -121,6 +122,7 @@ def reliability(result: SemResult) -> Reliability:
     >>> bool(abs(found.factors[0].omega - 0.75) < 0.05)  # 9 / (9 + 3)
     True
     """
+    require_one_level(result, what="Reliability", instead="Use sem.multilevel_reliability.")
     if result.fitted is None:
         raise ModelError("Reliability needs a fit that did not fail; mend the model first.")
     estimated = result.fitted

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from implstats.errors import ModelError, NotSupportedError, UsageError
+from implstats.sem.after.one_level import require_one_level
 from implstats.sem.fitted import Estimated
 from implstats.sem.results import SemResult
 
@@ -27,7 +28,16 @@ def resampled_fit(result: SemResult, *, what: str) -> Estimated:
 
 
 def proper_fit(result: SemResult, *, what: str) -> Estimated:
-    """Return the steps of a fit that did not fail; :class:`ModelError` otherwise."""
+    """Return the steps of a fit of one level that did not fail.
+
+    Raises
+    ------
+    ModelError, NotSupportedError
+        The fit failed; a fit of two levels.
+    """
+    require_one_level(
+        result, what=what, instead="Fit one level with cluster=, whose errors allow for the clusters."
+    )
     if result.fitted is None or result.covariance is None:
         raise ModelError(f"{what} needs a fit that did not fail; mend the model first.")
     return result.fitted
