@@ -216,7 +216,7 @@ WRONG = [
     (("DATA", "--ladder", "--waves", "--group", "school"), "give one of the two"),
     (("DATA", "--ladder", "--group", "school", "--bootstrap", "200"), "does not take --bootstrap"),
     (("DATA", "--steps", "metric"), "--steps goes with --ladder"),
-    (("DATA", "--ladder", "--group", "school", "--cluster", "school"), "does not take --cluster"),
+    (("DATA", "--ladder", "--group", "school", "--information", "expected"), "does not take --info"),
     (("DATA", "--ladder", "--group", "school", "--steps", "metrik"), "metric"),
     (("--cov", "COV", "--n", "50", "--also", "scores"), "needs persons"),
     (("--cov", "COV", "--n", "50", "--ladder", "--group", "school"), "needs persons"),
@@ -278,3 +278,65 @@ def test_what_cannot_be_explored_is_told(csv, arguments, says):
     error = explore(csv, *arguments).exception
     assert isinstance(error, ImplstatsError)
     assert says in str(error)
+
+
+LEVELS = "level: 1\nfw =~ y1 + a*y2 + y3\nfw ~ x1\nlevel: 2\nfb =~ y1 + b*y2 + y3\nfb ~ w1\nd := a - b"
+
+
+@pytest.fixture
+def teams(load_data, tmp_path):
+    path = tmp_path / "teams.csv"
+    load_data("demo_twolevel").to_csv(path, index=False)
+    return path
+
+
+def test_a_model_with_levels_is_fitted_at_both(teams, load_data, tmp_path):
+    model = tmp_path / "levels.lav"
+    model.write_text(LEVELS, encoding="utf-8")
+    found = read(model, teams, "--cluster", "cluster", "--h1", "unconstrained", "--estimator", "MLR")
+    ours = library.fit_two_level(
+        LEVELS, load_data("demo_twolevel"), cluster="cluster", h1="unconstrained", estimator="MLR"
+    )
+    assert found["n_clusters"] == ours.n_clusters == 60
+    assert found["fit"]["chisq.scaled"] == ours.fit["chisq.scaled"]
+    assert [p["estimate"] for p in found["parameters"]] == [p.estimate for p in ours.parameters]
+    assert {p["level"] for p in found["parameters"] if p["op"] != ":="} == {1, 2}
+
+
+def test_both_levels_stand_in_the_text(teams):
+    text = run(LEVELS, teams, "--cluster", "cluster").output
+    for words in ("740 persons in 60 clusters", "LEVEL 1, within clusters", "LEVEL 2, between clusters",
+                  "within, 0.066 between", "Share of variance between clusters", "d := a-b"):  # fmt: skip
+        assert words in text
+
+
+def test_the_parameter_table_of_two_levels_numbers_parameters_over_both():
+    shared = "level: 1\nf =~ y1 + a*y2 + y3\nlevel: 2\ng =~ y1 + a*y2 + y3"
+    found = read(shared, "--print", "table")
+    free = {(r["level"], r["lhs"], r["rhs"]): r["free"] for r in found["rows"] if r["op"] == "=~"}
+    assert free[1, "f", "y2"] == free[2, "g", "y2"] > 0
+    assert free[1, "f", "y3"] != free[2, "g", "y3"]
+    assert found["n_free"] == len({r["free"] for r in found["rows"]} - {0})
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [((), "needs DATA and --cluster"), (("--cluster", "cluster", "--bootstrap", "99"), "not take --bootstrap"),
+     (("--cluster", "cluster", "--ordered", "y1"), "does not take --ordered")],
+)  # fmt: skip
+def test_what_two_levels_do_not_take_is_told(teams, arguments, says):
+    error = run(LEVELS, teams, *arguments).exception
+    assert isinstance(error, UsageError)
+    assert says in str(error)
+
+
+def test_options_of_levels_are_not_taken_by_one_level(csv, three_factors):
+    error = run(three_factors, csv, "--h1", "psd").exception
+    assert isinstance(error, UsageError)
+    assert "does not take --h1" in str(error)
+
+
+def test_another_scaled_test(csv, hs, three_factors):
+    found = read(three_factors, csv, "--estimator", "MLR", "--test", "satorra.bentler")
+    ours = library.fit(three_factors, hs, estimator="MLR", test="satorra.bentler")
+    assert found["fit"]["chisq.scaled"] == ours.fit["chisq.scaled"]

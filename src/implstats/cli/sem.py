@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 OF_THE_FIT = (
     "kind", "std_lv", "orthogonal", "meanstructure", "missing", "auxiliary", "cluster", "estimator",
     "ordered", "parameterization", "information", "ci_level", "group", "group_equal", "group_partial",
-    "second_opinion",
+    "second_opinion", "test", "h1", "few_clusters",
 )  # fmt: skip
 OF_ONE_FIT = ("also", "compare", "bootstrap", "bollen_stine", "monte_carlo")
 EXAMPLES = """\b
@@ -141,7 +141,8 @@ def _one_fit(
         source = {"cov": read_matrix(asked["cov"], sd=asked["sd"]), "n": asked["n"]}
         if asked["means"] is not None:
             source["means"] = read_values(asked["means"])
-    return library.fit(text, **source, **given), source.get("data"), source
+    options = taken(library.fit, given, what="A model of one level")
+    return library.fit(text, **source, **options), source.get("data"), source
 
 
 def _refit(other: str, source: Mapping[str, Any], given: Mapping[str, Any]) -> SemResult:

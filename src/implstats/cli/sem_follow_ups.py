@@ -5,9 +5,12 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
+
+import click
 
 from implstats.cli.follow_ups import FollowUp
 from implstats.errors import ModelError, UsageError
@@ -111,6 +114,12 @@ def _wald(result: SemResult, argument: str, _: SemSettings) -> list[Any]:
     return [sem.wald_test(result, argument)]
 
 
+def _say(message: str) -> None:
+    """Tell how far a long computation is, to people at a terminal only."""
+    if sys.stderr.isatty():
+        click.echo(message, err=True)
+
+
 def _bootstrap(result: SemResult, argument: str, settings: SemSettings) -> list[Any]:
     from implstats import sem
 
@@ -122,6 +131,7 @@ def _bootstrap(result: SemResult, argument: str, settings: SemSettings) -> list[
         draws=int(argument),
         seed=settings.seed,
         interval=settings.interval,  # type: ignore[arg-type]
+        progress=_say,
         **more,
     )
     return [Table(frame=found.frame, checks=found.checks)]
@@ -172,7 +182,7 @@ FOLLOW_UPS = {
     "standardised": FollowUp("Standardised values with standard errors", "[all|lv|nox]", _standardised),
     "modindices": FollowUp("Modification indices", "[MINIMUM]", _modindices),
     "residuals": FollowUp("Residuals", "[raw|cor.bentler|cor.bollen|normalized|standardized]", _residuals),
-    "scores": FollowUp("Factor scores", "[regression|bartlett]", _scores),
+    "scores": FollowUp("Factor scores", "[regression|bartlett|ebm|ml]", _scores),
     "reliability": FollowUp("Reliability of sum scores", "", _reliability),
     "score-tests": FollowUp("Score tests of equality constraints", "", _score_tests),
     "wald": FollowUp("Wald test", "HYPOTHESES", _wald),

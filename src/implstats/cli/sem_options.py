@@ -103,6 +103,13 @@ _ESTIMATION = (
             help="Of ordered items: delta or theta.  [default: delta; of a ladder theta]"),
     _option("Estimation", "--information", default=None, metavar="NAME",
             help="Standard errors of ML: expected or observed.  [default: expected; with fiml observed]"),
+    _option("Estimation", "--test", default=None, metavar="NAME",
+            help="Another scaled test of MLR: satorra.bentler, scaled.shifted or mean.var.adjusted."),
+    _option("Estimation", "--h1", default=None, metavar="NAME",
+            help="Of two levels, what chi-square compares with: psd, lavaan or unconstrained.  "
+                 "[default: psd]"),
+    _option("Estimation", "--few-clusters", default=None, metavar="WHAT",
+            help="Of two levels, with too few clusters: refuse, or fit with a caution.  [default: refuse]"),
     _option("Estimation", "--ci-level", type=click.FloatRange(0, 1, min_open=True, max_open=True),
             default=None, help="Of the intervals.  [default: 0.95]"),
 )  # fmt: skip

@@ -104,12 +104,13 @@ def model_table(model: str, data: pd.DataFrame | None = None, **options: Any) ->
     Parameters
     ----------
     model : str
-        In lavaan's language, one level.
+        In lavaan's language, with ``level:`` blocks too.
     data : DataFrame, optional
         Needed with ``group``, whose labels it holds, and ``ordered``, whose categories it holds.
     **options
         ``kind, estimator, missing, group, group_equal, group_partial, cluster, ordered, parameterization,
-        orthogonal, std_lv, meanstructure, information`` as in :func:`implstats.sem.fit`.
+        orthogonal, std_lv, meanstructure, information`` as in :func:`implstats.sem.fit`; of a model of two
+        levels ``kind, orthogonal, std_lv``.
 
     Raises
     ------
@@ -125,6 +126,8 @@ def model_table(model: str, data: pd.DataFrame | None = None, **options: Any) ->
     (7, ['z'])
     """
     text = parse_model(model)
+    if any(heading.startswith("level") for heading in text.blocks):
+        return _of_levels(model, text, options)
     defaults: dict[str, Any] = {
         "kind": "sem", "estimator": None, "missing": "listwise", "group": None, "group_equal": (),
         "cluster": None, "ordered": (), "parameterization": "delta", "orthogonal": False, "std_lv": False,
@@ -145,6 +148,19 @@ def model_table(model: str, data: pd.DataFrame | None = None, **options: Any) ->
         rows=(*table_rows(table), *_expressions(text)),
         n_free=table.n_free,
         notes=tuple(sentence for _, sentence in table.notes),
+    )
+
+
+def _of_levels(model: str, text: ModelText, options: dict[str, Any]) -> ModelTable:
+    """The table of a model with ``level:`` blocks, free parameters numbered over both levels."""
+    from implstats.sem.model.two_level import two_level_model
+
+    known: dict[str, Any] = {"kind": "sem", "std_lv": False, "orthogonal": False, "ci_level": 0.95}
+    levels = two_level_model(model, **{name: options.get(name, value) for name, value in known.items()})
+    return ModelTable(
+        rows=(*table_rows(levels.table), *_expressions(text)),
+        n_free=levels.table.n_free,
+        notes=tuple(sentence for _, sentence in levels.table.notes),
     )
 
 
