@@ -11,6 +11,7 @@ from implstats.sem.data.sample import Sample
 from implstats.sem.estimators.fiml import Incomplete
 from implstats.sem.estimators.incomplete import moment_derivatives, moment_information
 from implstats.sem.estimators.ml import SampleMoments, exact_without_curvature
+from implstats.sem.estimators.weights import predicted_values
 from implstats.sem.fit_indices import (
     FitRecord,
     GroupMoments,
@@ -200,6 +201,7 @@ def moment_curvature(estimated: Estimated) -> Array:
 
 def fitted_groups(estimated: Estimated) -> list[Fitted]:
     """Return what the robust formulas need of each group's complete data."""
+    given = estimated.options.fixed_x and estimated.x
     return [
         Fitted(
             weight=estimated.weights[k],
@@ -209,6 +211,7 @@ def fitted_groups(estimated: Estimated) -> list[Fitted]:
             sample=sample.moments,
             means=estimated.table.means,
             cluster=sample.cluster,
+            predicted=predicted_values(sample.centred, estimated.x) if given else None,
         )
         for k, sample in enumerate(estimated.sample.groups)
     ]

@@ -43,8 +43,8 @@ class Options:
     meanstructure : bool or None
         ``None``: only if the model or its kind asks for means.
     fixed_x : bool
-        Observed predictors keep their sample moments and count no parameters, except under MLM and its kin,
-        least squares and two stages.
+        Observed predictors keep their sample moments and count no parameters, except under least squares and
+        two stages.
     ci_level : float
         Between 0 and 1.
     group : str or None
@@ -167,7 +167,7 @@ def check_options(
     return Options(
         kind=kind, estimator=estimator, missing=missing, parameterization=parameterization,  # type: ignore[arg-type]
         orthogonal=orthogonal, std_lv=std_lv,
-        fixed_x=(estimator in FULL_INFORMATION_ESTIMATORS and missing not in TWO_STAGE) or bool(ordered),
+        fixed_x=(estimator.startswith("ML") and missing not in TWO_STAGE) or bool(ordered),
         ordered=tuple(dict.fromkeys(ordered)),
         meanstructure=True if missing in WITH_GAPS or ordered
         or (meanstructure is None and (group is not None or cluster is not None))

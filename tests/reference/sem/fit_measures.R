@@ -27,7 +27,6 @@ for (e in c("ML", "MLR", "MLM", "MLMV", "MLMVS", "GLS", "WLS", "ULS", "DWLS")) {
   out[[paste(e, "means", sep = "|")]] <- case(three, hs, e, meanstructure = TRUE)
   out[[paste(e, "groups", sep = "|")]] <- case(three, hs, e, group = "school")
   out[[paste(e, "path", sep = "|")]] <- case(mediation, paths, e, kind = "sem")
-  if (e %in% c("MLM", "MLMV", "MLMVS")) out[[paste(e, "path random", sep = "|")]] <- case(mediation, paths, e, kind = "sem", fixed.x = FALSE)
 }
 for (e in c("ML", "MLR")) {
   out[[paste(e, "fiml", sep = "|")]] <- case(three, gaps, e, missing = "fiml")

@@ -23,7 +23,6 @@ keep("groups_mlmv", cfa(three, hs, group = "school", group.equal = scalar, estim
 path <- "M1 ~ X + C\nM2 ~ X + C\nY ~ M1 + M2 + X"
 keep("path_gls", gauss(quote(sem(path, med, estimator = "GLS", fixed.x = FALSE))))
 keep("path_wls", gauss(quote(sem(path, med, estimator = "WLS", fixed.x = FALSE))))
-keep("path_mlmv", gauss(quote(sem(path, med, estimator = "MLMV", fixed.x = FALSE))))
 mediator <- "A =~ A2 + A3 + A5\nA4 ~ A + age\nA1 ~ A4 + age"
 five <- paste0("A", 1:5)
 keep("mediator_theta", gauss(quote(sem(mediator, bfi, ordered = five, estimator = "WLSMV", parameterization = "theta"))))

@@ -79,13 +79,22 @@ def vech_order(p: int) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
     return np.concatenate([own, row]), np.concatenate([own, col])
 
 
-def fourth_moments(centred: Array, *, means: bool) -> Array:
+def fourth_moments(centred: Array, *, means: bool, predicted: Array | None = None) -> Array:
     """Return Gamma of means (if asked), variances and covariances from centred data (n, p), divisor n.
 
-    Browne (1984), equation 2.2, in products of deviations.
+    Browne (1984), equation 2.2, in products of deviations; given predictors (``predicted``, the centred
+    values that they predict, (n, p)) in what these products add to those of the predicted values.
     """
     row, col = vech_order(centred.shape[1])
-    products = centred[:, row] * centred[:, col]
+    products, shift = centred[:, row] * centred[:, col], centred
+    if predicted is not None:
+        products, shift = products - predicted[:, row] * predicted[:, col], centred - predicted
     products = products - products.mean(axis=0)
-    Z = np.hstack([centred, products]) if means else products
+    Z = np.hstack([shift, products]) if means else products
     return np.asarray(Z.T @ Z / len(Z))
+
+
+def predicted_values(centred: Array, x: list[int]) -> Array:
+    """Return what the predictors ``x`` predict of every variable by least squares, shape (n, p)."""
+    X = centred[:, x]
+    return np.asarray(X @ np.linalg.solve(X.T @ X, X.T @ centred))

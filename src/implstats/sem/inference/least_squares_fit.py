@@ -10,7 +10,14 @@ from numpy.typing import NDArray
 from implstats.results import Check
 from implstats.sem.data.sample import Sample
 from implstats.sem.estimators.least_squares import LeastSquares
-from implstats.sem.estimators.weights import RECIPES, Recipe, fourth_moments, normal_weight, vech_order
+from implstats.sem.estimators.weights import (
+    RECIPES,
+    Recipe,
+    fourth_moments,
+    normal_weight,
+    predicted_values,
+    vech_order,
+)
 from implstats.sem.fit_indices import fit_indices
 from implstats.sem.fit_indices.record import FitRecord, GroupMoments, Index
 from implstats.sem.fit_indices.weighted import (
@@ -72,10 +79,12 @@ def forms_of(estimated: Estimated) -> list[Form]:
 
 def _normal_form(estimated: Estimated, k: int, share: float) -> Form:
     means, sample = estimated.table.means, estimated.sample.groups[k]
+    given = estimated.options.fixed_x and estimated.x
+    predicted = predicted_values(sample.centred, estimated.x) if given else None
     return Form(
         jacobian=columns_to_free(estimated.structures[k], _vech(estimated.stacks[k], means=means)),
         weight=normal_weight(estimated.weights[k], means=means),
-        gamma=fourth_moments(sample.centred, means=means),
+        gamma=fourth_moments(sample.centred, means=means, predicted=predicted),
         share=share,
     )
 

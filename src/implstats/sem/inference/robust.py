@@ -54,6 +54,8 @@ class Fitted:
     """A fitted model at its optimum: W (p, p), mu (p,), derivative stacks, and the data centred at m.
 
     With ``cluster``, shape (n,), the scores of a cluster's persons are summed before they are squared.
+    ``predicted``, shape (n, p), is what fixed predictors predict of the data: the scores of MLM are then of
+    the products that it does not explain.
     """
 
     weight: Array
@@ -63,6 +65,7 @@ class Fitted:
     sample: SampleMoments
     means: bool
     cluster: NDArray[np.intp] | None = None
+    predicted: Array | None = None
 
 
 def casewise_scores(fitted: Fitted, kind: Kind) -> Array:
@@ -70,6 +73,10 @@ def casewise_scores(fitted: Fitted, kind: Kind) -> Array:
     A, B, M, W = fitted.stacks.a, fitted.stacks.b, fitted.stacks.m, fitted.weight
     shift = fitted.sample.mean - fitted.mean if fitted.means and kind == "MLR" else np.zeros(len(W))
     U = (fitted.centred + shift) @ W
+    if kind == "MLM" and fitted.predicted is not None:
+        V = fitted.predicted @ W
+        scores = (U @ A) * (U @ B) - (V @ A) * (V @ B)
+        return scores - scores.mean(axis=0) + ((U - V) @ M if fitted.means else 0.0)
     middle = W if kind == "MLR" else W @ fitted.sample.cov @ W
     scores = (U @ A) * (U @ B) - (A * (middle @ B)).sum(axis=0)
     return scores + U @ M if fitted.means else scores
@@ -77,11 +84,26 @@ def casewise_scores(fitted: Fitted, kind: Kind) -> Array:
 
 def _trace_saturated_sb(fitted: Fitted) -> float:
     """tr(V Gamma) with V the normal-theory weight at Sigma."""
+    if fitted.predicted is not None:
+        return _trace_given_predictors(fitted, fitted.predicted)
     X, W, S = fitted.centred, fitted.weight, fitted.sample.cov
     WSW = W @ S @ W
     distance = ((X @ W) * X).sum(axis=1)
     terms = 0.5 * (distance**2 - 2 * ((X @ WSW) * X).sum(axis=1) + float((WSW * S).sum()))
     return float((terms + distance).mean() if fitted.means else terms.mean())
+
+
+def _trace_given_predictors(fitted: Fitted, predicted: Array) -> float:
+    """The same of products x x' - h h' - M, with h the predicted values and M the mean: half of tr(WDWD)."""
+    X, H, W = fitted.centred, predicted, fitted.weight
+    WMW = W @ (fitted.sample.cov - H.T @ H / len(H)) @ W
+    XW, HW = X @ W, H @ W
+    xx, hh, xh = (XW * X).sum(axis=1), (HW * H).sum(axis=1), (XW * H).sum(axis=1)
+    mean = float((WMW * (fitted.sample.cov - H.T @ H / len(H))).sum())
+    cross = ((X @ WMW) * X).sum(axis=1) - ((H @ WMW) * H).sum(axis=1)
+    terms = 0.5 * (xx**2 + hh**2 - 2.0 * xh**2 + mean - 2.0 * cross)
+    rest = X - H
+    return float((terms + ((rest @ W) * rest).sum(axis=1)).mean() if fitted.means else terms.mean())
 
 
 def saturated_trace_of(
@@ -167,7 +189,7 @@ def robust_inference(
     """
     meat = score_products(structures, groups, kind)
     model_trace = float((of_trace * meat).sum())
-    total = saturated_trace(groups, kind) - trace_of_given(groups, given)
+    total = saturated_trace(groups, kind) - (trace_of_given(groups, given) if kind == "MLR" else 0.0)
     p, k, means = len(groups[0].weight), len(given), groups[0].means
     moments = len(groups) * (p * (p + 1) // 2 - k * (k + 1) // 2 + (p - k if means else 0))
     extra = {"scaling.factor.h1": total / moments, "scaling.factor.h0": model_trace / n_free}

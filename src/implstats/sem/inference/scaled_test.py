@@ -61,8 +61,7 @@ def with_test(options: Options, test: str | None, *, asked: str | None) -> Optio
             f"test '{test}' for {what} is not done by this version of implstats. Leave test out: '{OWN}' "
             "allows for them."
         )
-    # Their fourth moments are those of all variables, predictors among them.
-    return replace(options, test=test, fixed_x=False)
+    return replace(options, test=test)
 
 
 def as_tested(estimated: Estimated) -> Estimated:
