@@ -28,7 +28,6 @@ from numpy.typing import NDArray
 
 from implstats.errors import DataError, ModelError, NotSupportedError, UsageError, did_you_mean
 from implstats.results import Check, finite_or_none
-from implstats.sem.after.one_level import require_one_level
 from implstats.sem.after.ordered_scores import ordered_scores, simulated_determinacy
 from implstats.sem.after.proper_fit import proper_fit
 from implstats.sem.after.score_checks import Determinacy, score_checks
@@ -128,6 +127,8 @@ def factor_scores(result: SemResult, data: pd.DataFrame, *, method: Method = "re
             f"method '{method}' is not known{did_you_mean(method, known) or '.'} Choose regression or "
             "bartlett (ebm or ml with ordered items)."
         )
+    instead = "Fit one level with cluster= and score its persons."
+    require_one_level(result, what="Factor scores", instead=instead)
     estimated = proper_fit(result, what="Factor scores")
     ordered = bool(estimated.options.ordered)
     used = (FOR_ORDERED if ordered else FOR_NUMBERS).get(method, method)
