@@ -74,6 +74,11 @@ def unpack(vector: Array, p: int) -> tuple[Array, Array]:
 def em_step(patterns: Patterns, cov: Array, mean: Array) -> tuple[Array, Array]:
     """Return Sigma and mu after one EM step.
 
+    The sums over patterns come before Sigma is put around them: with d_k = m_k - mu, T_k = S_k + d_k d_k'
+    and e = Sigma sum share_k W_k d_k,
+
+        Sigma_new = Sigma + Sigma [sum share_k (W_k T_k W_k - W_k)] Sigma - e e'
+
     Raises
     ------
     numpy.linalg.LinAlgError
@@ -81,12 +86,11 @@ def em_step(patterns: Patterns, cov: Array, mean: Array) -> tuple[Array, Array]:
     """
     both = patterns.both
     weight = np.linalg.inv(np.where(both, cov, np.eye(len(cov)))) * both
-    slope = cov @ weight
-    shift = (patterns.mean - mean) * patterns.seen
-    expected = np.einsum("kij,kj->ki", slope, shift)
-    second = slope @ patterns.cov @ slope.transpose(0, 2, 1) + expected[:, :, None] * expected[:, None, :]
-    moved = patterns.share @ expected
-    new = np.tensordot(patterns.share, second + cov - slope @ cov, axes=1) - np.outer(moved, moved)
+    wd = np.einsum("kij,kj->ki", weight, (patterns.mean - mean) * patterns.seen)
+    moved = cov @ (patterns.share @ wd)
+    inner = np.tensordot(patterns.share, weight @ patterns.cov @ weight - weight, axes=1)
+    inner += (patterns.share[:, None] * wd).T @ wd
+    new = cov + cov @ inner @ cov - np.outer(moved, moved)
     return 0.5 * (new + new.T), mean + moved
 
 

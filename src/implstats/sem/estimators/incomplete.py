@@ -23,6 +23,7 @@ answers are missing at random, expected information only when they are missing c
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -82,11 +83,14 @@ def gradient_weights(patterns: Patterns, state: State) -> tuple[Array, Array]:
     return np.tensordot(patterns.share, state.weight - wtw, axes=1), -2.0 * patterns.share @ wd
 
 
+@cache
 def pair_index(p: int) -> tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.intp]]:
-    """Return rows i and columns j of the distinct pairs, and the (p, p) table of their positions."""
+    """Return rows i and columns j of the distinct pairs, and the read-only (p, p) table of positions."""
     i, j = np.tril_indices(p)
     table = np.zeros((p, p), dtype=np.intp)
     table[i, j] = table[j, i] = np.arange(len(i))
+    for shared in (i, j, table):
+        shared.flags.writeable = False
     return i, j, table
 
 
