@@ -149,13 +149,13 @@ def fiml_robust(
     of_saturated = fiml_saturated_trace(groups)
     of_given = sum(_trace_of_given(g, given) for g in groups)
     p, k = len(structures[0].observed), len(given)
-    moments = len(groups) * (p * (p + 3) // 2 - k * (k + 3) // 2)
+    n_moments = len(groups) * (p * (p + 3) // 2 - k * (k + 3) // 2)
     return Robust(
         covariance=bread @ meat @ bread,
         scale=(of_saturated - of_given - of_model) / df if df else None,
         baseline_scale=_baseline_scale(groups, of_saturated, x, baseline_df),
         extra={
-            "scaling.factor.h1": (of_saturated - of_given) / moments,
+            "scaling.factor.h1": (of_saturated - of_given) / n_moments,
             "scaling.factor.h0": of_model / n_free,
         },
     )
