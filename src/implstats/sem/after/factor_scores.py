@@ -28,6 +28,7 @@ from numpy.typing import NDArray
 
 from implstats.errors import DataError, ModelError, NotSupportedError, UsageError, did_you_mean
 from implstats.results import Check, finite_or_none
+from implstats.sem.after.one_level import require_one_level
 from implstats.sem.after.ordered_scores import ordered_scores, simulated_determinacy
 from implstats.sem.after.proper_fit import proper_fit
 from implstats.sem.after.score_checks import Determinacy, score_checks
