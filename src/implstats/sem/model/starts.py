@@ -3,12 +3,14 @@
 A factor's variance in the metric of its first (marker) indicator r is the median over pairs of other
 indicators i, j of s_ri s_rj / s_ij, the triad of Spearman; loadings follow as s_ir / var. Residual variances
 start at half the sample variance, intercepts at the means, regressions at zero. A second, plainer start has
-equal loadings; it is tried when the first does not lead to an optimum.
+equal loadings; it is tried when the first does not lead to an optimum. Where items belong to several factors
+(bifactor models) a third shares the common variance of an item equally among its factors.
 """
 
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Iterator, Sequence
 
 import numpy as np
@@ -32,7 +34,9 @@ def start_values(
     the model needs ``start()``.
     """
     position = {name: i for i, name in enumerate(structures[0].observed)}
-    for plain in (False, True):
+    factors = Counter(row.rhs for row in table.of_group(1) if row.op == "=~")
+    shared = max(factors.values(), default=0) > 1
+    for plain, sharing in ((False, False), (True, False), (True, True))[: 3 if shared else 2]:
         total, weight = np.zeros(table.n_free), np.zeros(table.n_free)
         for group, sample in enumerate(samples, start=1):
             rows = table.of_group(group)
@@ -41,6 +45,9 @@ def start_values(
             total += mine * _fill(table, rows, sample, position, plain=plain)
             weight += mine
         theta = total / weight
+        if sharing:
+            own = {row.free - 1: factors[row.rhs] for row in table.rows if row.free and row.op == "=~"}
+            theta[list(own)] /= np.sqrt(list(own.values()))
         for row in table.rows:
             if row.free and row.start is not None:
                 theta[row.free - 1] = row.start
