@@ -125,6 +125,12 @@ def test_auxiliary_columns_reach_the_fit(frame):
     assert "did you mean 'age'" in unknown.rows[0].reason
 
 
+def test_another_scaled_test_is_that_of_the_library(frame):
+    answer = ask(frame, type="cfa", scales=["mood"], estimator="MLR", test="scaled.shifted")
+    fit = sem.fit("mood =~ a + b + c + d", frame, kind="cfa", estimator="MLR", test="scaled.shifted")
+    assert row(answer, "fit", "", "chisq.scaled").estimate == fit.fit["chisq.scaled"]
+
+
 def test_auxiliary_columns_need_full_information():
     with pytest.raises(ValidationError, match="take missing: fiml"):
         study(type="cfa", scales=["mood"], auxiliary=["age"])

@@ -321,7 +321,8 @@ def test_the_parameter_table_of_two_levels_numbers_parameters_over_both():
 
 @pytest.mark.parametrize(
     ("arguments", "says"),
-    [((), "needs DATA and --cluster"), (("--cluster", "cluster", "--bootstrap", "99"), "not take --bootstrap"),
+    [((), "needs DATA and --cluster"),
+     (("--cluster", "cluster", "--bootstrap", "99"), "does not take --bootstrap"),
      (("--cluster", "cluster", "--ordered", "y1"), "does not take --ordered")],
 )  # fmt: skip
 def test_what_two_levels_do_not_take_is_told(teams, arguments, says):

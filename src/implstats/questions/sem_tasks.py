@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 LEVELS = re.compile(r"^\s*level\s*:", re.IGNORECASE | re.MULTILINE)
 # What a model of two levels has no choice of; asked for all the same, it is refused by name.
-NOT_WITH_LEVELS = ("auxiliary", "bootstrap", "ordered")
+NOT_WITH_LEVELS = ("auxiliary", "bootstrap", "ordered", "test")
 
 
 def sem_tasks(question: SemQuestion, scored: Scored) -> list[SemTask]:
@@ -129,6 +129,7 @@ def _options(question: SemQuestion, kind: str, ordered: Sequence[str]) -> dict[s
         "auxiliary": list(question.auxiliary),
         "std_lv": question.std_lv,
         "ci_level": question.ci_level,
+        "test": question.test,
     }
 
 

@@ -132,6 +132,9 @@ class SemQuestion(Question):
     estimator: (
         Literal["ML", "MLR", "MLM", "MLMV", "GLS", "ULS", "WLS", "DWLS", "WLSMV", "WLSM", "ULSMV"] | None
     ) = Field(None, description="ML when left out; WLSMV with ordered answers.")
+    test: Literal["satorra.bentler", "scaled.shifted", "mean.var.adjusted"] | None = Field(
+        None, description="With MLR and complete answers: another scaled test, which holds its level better."
+    )
     missing: SemMissing = Field(
         "listwise",
         description="fiml (everyone who answered anything) with ML and MLR; two-stage and robust-two-stage "
