@@ -127,7 +127,7 @@ def weighed_fit(weighed_reference, load_data):
         options = {
             names.get(key, key): tuple(value) if key in ("ordered", "group.equal") else value[0]
             for key, value in dict(meta["options"]).items()
-            if key != "fixed.x"
+            if key != "fixed.x" and not key.startswith("em.")
         }
         data = data.head(meta["head"]) if meta["head"] else data
         return sem.fit(meta["model_syntax"], data, kind="cfa", **options)

@@ -1,4 +1,4 @@
-"""Generalised score statistics, and what follows from fits of persons in clusters."""
+"""Generalised score statistics, and what follows from fits of persons in clusters and of two stages."""
 
 from __future__ import annotations
 
@@ -188,3 +188,43 @@ def test_errors_of_residuals_in_clusters_are_those_of_the_jackknife(teams):
     # The jackknife knows a standard error of 40 clusters to a tenth or so.
     assert [r.std_error for r in rows] == pytest.approx(jackknife.tolist(), rel=0.2)
     assert np.mean([r.std_error for r in rows]) > 1.15 * np.mean(naive)
+
+
+@pytest.mark.parametrize("name", ["two_stage", "robust_two_stage"])
+def test_indices_after_two_stages_are_lavaans(weighed_reference, weighed_fit, name):
+    result, table = weighed_fit(name), weighed_reference[name]["mi"]
+    found = _by_place(sem.modification_indices(result).rows)
+    for k, (lhs, op, rhs) in enumerate(zip(table["lhs"], table["op"], table["rhs"], strict=True)):
+        row = found[op, frozenset((lhs, rhs)), 1]
+        for ours, theirs in (("mi", "mi"), ("epc", "epc"), ("sepc_all", "sepc.all")):
+            assert getattr(row, ours) == pytest.approx(table[theirs][k], rel=TOLERANCE, abs=TOLERANCE)
+        assert row.mi_robust is not None
+    if name == "two_stage":
+        tests, theirs = sem.score_tests(result), weighed_reference[name]["score_test"]["total"]
+        assert (tests.statistic, tests.df) == (pytest.approx(theirs["X2"], rel=TOLERANCE), theirs["df"])
+
+
+def test_two_stages_without_gaps_are_one(hs, three_factors):
+    one = sem.fit(three_factors, hs, meanstructure=True)
+    two = sem.fit(three_factors, hs, missing="two.stage")
+    for kind in ("raw", "cor.bollen", "standardized"):
+        for a, b in zip(sem.residuals(one, kind).rows, sem.residuals(two, kind).rows, strict=True):
+            for field in ("value", "std_error"):
+                x, y = getattr(a, field), getattr(b, field)
+                assert y == (None if x is None else pytest.approx(x, rel=1e-6, abs=1e-8))
+
+
+def test_residuals_of_two_stages_are_standard_normal_where_the_model_holds():
+    # 90 samples with gaps: the spread of each z is one within sampling error (7 % at one sigma).
+    rng = np.random.default_rng(5)
+    found = []
+    for _ in range(90):
+        x = rng.normal(size=(300, 1)) * [0.8, 0.7, 0.6, 0.5] + rng.normal(size=(300, 4)) * 0.6
+        x[rng.random(x.shape) < 0.15] = np.nan
+        fit = sem.fit("f =~ a + b + c + d", pd.DataFrame(x, columns=list("abcd")), missing="two.stage")
+        found.append(
+            [r.value for r in sem.residuals(fit, "standardized").rows if r.op == "~~" and r.lhs != r.rhs]
+        )
+    z = np.array(found, dtype=float)
+    assert z.std(axis=0) == pytest.approx(np.ones(6), abs=0.22)
+    assert (np.abs(z) > 1.96).mean() == pytest.approx(0.05, abs=0.03)

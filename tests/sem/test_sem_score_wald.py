@@ -110,12 +110,7 @@ def test_dependent_hypotheses_are_refused(after_fit):
         sem.wald_test(after_fit("equal")[0], "c == d")
 
 
-def test_two_stage_fits_are_refused_and_clusters_widen_standardised_errors(hs, load_data, three_factors):
-    gaps = load_data("hs1939_missing")
-    result = sem.fit(three_factors, gaps, kind="cfa", missing="two.stage")
-    for ask in (sem.residuals, sem.modification_indices, sem.score_tests):
-        with pytest.raises(NotSupportedError, match="two-stage"):
-            ask(result)
+def test_clusters_change_standard_errors_of_standardised_values(hs, three_factors):
     clusters = hs.assign(room=np.arange(len(hs)) // 10)
     clustered = sem.fit(three_factors, clusters, kind="cfa", cluster="room")
     row = sem.standardised(clustered).parameters[1]

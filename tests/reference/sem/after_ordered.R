@@ -87,6 +87,8 @@ all <- list(
   ml_predictors = ask("f =~ x4 + x5 + x6\nf ~ a*x1 + x2\nx9 ~ b*f + x1\nind := a*b", "hs1939", fun = "sem"),
   cluster = ask("LEAD =~ LEAD01 + a*LEAD02 + a*LEAD03 + LEAD04 + LEAD05\nTSIG =~ TSIG01 + TSIG02 + TSIG03", "lq2002",
     estimator = "MLR", cluster = "COMPID"),
+  two_stage = ask(hequal, "hs1939_missing", missing = "two.stage", em.h1.tol = 1e-13, em.h1.iter.max = 20000L),
+  robust_two_stage = ask(hs3, "hs1939_missing", missing = "robust.two.stage", em.h1.tol = 1e-13, em.h1.iter.max = 20000L),
   gls_path = ask("M1 ~ a*X + C\nY ~ b*M1\nM2 ~ M1\nind := a*b", "mediation_n250", estimator = "GLS", fixed.x = FALSE, fun = "sem"))
 binary <- read.csv("data/bfi_an10_n600.csv.gz"); binary[] <- lapply(binary, function(v) as.integer(v > 3))
 path <- file.path(tempdir(), "data"); dir.create(path); write.csv(binary, gzfile(file.path(path, "binary.csv.gz")), row.names = FALSE)

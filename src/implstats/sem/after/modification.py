@@ -33,8 +33,8 @@ from implstats.errors import UsageError, did_you_mean
 from implstats.results import Check, finite_or_none
 from implstats.sem.after.candidates import candidate_rows
 from implstats.sem.after.extended import Extended, extend, wider_tangent
-from implstats.sem.after.normal_theory import LEAST_SQUARES, NORMAL_THEORY, normal_theory_fit
-from implstats.sem.after.score_variance import generalised_variance, score_variance
+from implstats.sem.after.proper_fit import corrected_criterion, proper_fit
+from implstats.sem.after.score_variance import generalised_variance, needs_generalised, score_variance
 from implstats.sem.after.scores import ScoreAt, score_and_variance, score_at
 from implstats.sem.fitted import Estimated
 from implstats.sem.language.rows import Row
@@ -138,14 +138,15 @@ def modification_indices(
         at random; the observed one does not.
     robust : bool, optional
         Give generalised score statistics beside the indices, which allow for the distribution of the
-        answers and for clusters; by default only for persons in clusters, whose indices are else too large.
+        answers and for clusters; by default only for persons in clusters and two-stage estimation, whose
+        indices are else too large.
 
     Raises
     ------
     UsageError
         Unknown kinds or information, a negative minimum.
-    ModelError, NotSupportedError
-        The fit failed, or is one of two stages.
+    ModelError
+        The fit failed.
 
     Examples
     --------
@@ -160,7 +161,7 @@ def modification_indices(
     ('d', 'e')
     """
     _check_call(minimum, kinds, information)
-    estimated = normal_theory_fit(result, what="Modification indices", least_squares=True, ordered=True)
+    estimated = proper_fit(result, what="Modification indices")
     wanted, options = set(kinds or KINDS), estimated.options
     add = [row for row in candidate_rows(estimated.table, options) if row.op in wanted]
     model = extend(estimated, free=lambda row: _freed(row, wanted, options), add=add)
@@ -171,7 +172,7 @@ def modification_indices(
     identified = UNIDENTIFIED * np.diag(at.information)[q:] < V
     epc = np.divide(score, V, out=np.zeros_like(V), where=identified)
     rows = _rows(estimated, model, at, epc, n_mi=estimated.sample.n * score * epc, keep=identified)
-    if robust if robust is not None else estimated.options.cluster is not None:
+    if robust if robust is not None else needs_generalised(estimated.options):
         J = score_variance(estimated, model.structures, at)
         variance = generalised_variance(J, within)[identified]
         rows = _with_robust(rows, estimated.sample.n * score[identified] ** 2 / variance)
@@ -271,16 +272,12 @@ def _checks(result: SemResult, rows: Sequence[ModificationIndex], left_out: int)
         checks.append(Check(
             name="robust", status="info",
             message="mi takes persons as the criterion does; mi_robust allows for the distribution of their "
-            "answers and for clusters (generalised score statistic). Judge by mi_robust.",
+            "answers, clusters and a first stage (generalised score statistic). Judge by mi_robust.",
         ))  # fmt: skip
-    elif result.estimator not in ("ML", *LEAST_SQUARES):
+    elif criterion := corrected_criterion(result):
         checks.append(Check(
             name="robust", status="info",
-            message=f"The indices are those of {_criterion(result)}, also under {result.estimator}: scaled "
-            "ones have no agreed form, and lavaan gives none. robust=True adds generalised score statistics.",
+            message=f"The indices are those of {criterion}, also under {result.estimator}: scaled ones have "
+            "no agreed form, and lavaan gives none. robust=True adds generalised score statistics.",
         ))  # fmt: skip
     return tuple(checks)
-
-
-def _criterion(result: SemResult) -> str:
-    return "normal theory" if result.estimator in NORMAL_THEORY else "the least-squares criterion"

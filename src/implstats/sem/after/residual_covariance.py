@@ -10,8 +10,9 @@ model can reproduce. Moments of fixed predictors are reproduced exactly and coun
 Gamma is the inverse information at the sample moments (saturated ones with missing answers), under MLR and
 MLM with the fourth moments of the data in between, of persons in clusters with sums over clusters; of
 complete answers both have a closed form. A is expected or observed as the standard errors are. Moments in
-the order covariances (rows of the lower triangle), means. Maydeu-Olivares & Shi (2017), Methodology 13;
-Ogasawara (2001), Psychometrika 66.
+the order covariances (rows of the lower triangle), means. Of two stages Gamma is that of stage one, and A
+that of complete answers. Maydeu-Olivares & Shi (2017), Methodology 13; Ogasawara
+(2001), Psychometrika 66.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ from implstats.sem.data.sample import Sample
 from implstats.sem.estimators.incomplete import (
     State,
     cluster_sums,
+    complete_information,
     evaluate_moments,
     moment_derivatives,
     moment_information,
@@ -34,7 +36,8 @@ from implstats.sem.estimators.incomplete import (
     score_products,
 )
 from implstats.sem.fitted import Estimated
-from implstats.sem.model.matrices import columns_to_free
+from implstats.sem.inference.two_stage import stage_one
+from implstats.sem.model.matrices import Structure, columns_to_free
 from implstats.sem.model.moments import derivative_stacks, implied_moments
 
 Array = NDArray[np.float64]
@@ -50,34 +53,41 @@ class Spread:
 
 def residual_spreads(estimated: Estimated) -> tuple[Spread, ...]:
     """Return the covariance matrices of each group's residuals."""
-    means, robust = estimated.table.means, estimated.options.estimator != "ML"
-    observed = estimated.options.estimator == "MLR" or (
-        estimated.options.estimator == "ML" and estimated.options.information == "observed"
-    )
     model = extend(estimated, free=lambda row: row.exo)
-    deltas, information, gammas = [], [], []
-    for k, sample in enumerate(estimated.sample.groups):
-        structure = model.structures[k]
-        moments = implied_moments(structure, model.theta)
-        mean = moments.mean if means else sample.moments.mean
-        patterns = _patterns(sample)
-        keep = slice(None) if means else slice(len(pair_index(len(mean))[0]))
-        deltas.append(
-            columns_to_free(structure, moment_derivatives(derivative_stacks(structure, moments)))[keep]
-        )
-        at = _state(patterns, moments.cov, mean)
-        information.append(moment_information(patterns, at, observed=observed)[keep, keep])
-        gammas.append(_gamma(patterns, sample, observed=observed, robust=robust)[keep, keep] / patterns.n)
     share = estimated.sample.share
-    H = np.zeros((deltas[0].shape[1],) * 2)
-    for s, delta, A in zip(share, deltas, information, strict=True):
+    parts = [
+        _parts(estimated, structure, sample, model.theta)
+        for structure, sample in zip(model.structures, estimated.sample.groups, strict=True)
+    ]
+    H = np.zeros((parts[0][0].shape[1],) * 2)
+    for s, (delta, A, _) in zip(share, parts, strict=True):
         H += s * delta.T @ A @ delta
     K = wider_tangent(estimated, model.n_exo)
     inverse = K @ np.linalg.solve(K.T @ H @ K, K.T)
-    found = []
-    for s, delta, A, gamma in zip(share, deltas, information, gammas, strict=True):
-        found.append(Spread(sample=gamma, residual=fitted_out(gamma, s * inverse, delta, A @ delta)))
-    return tuple(found)
+    return tuple(
+        Spread(sample=gamma, residual=fitted_out(gamma, s * inverse, delta, A @ delta))
+        for s, (delta, A, gamma) in zip(share, parts, strict=True)
+    )
+
+
+def _parts(
+    estimated: Estimated, structure: Structure, sample: Sample, theta: Array
+) -> tuple[Array, Array, Array]:
+    """Delta, A and Gamma / n_g of a group, means left out where the model has none."""
+    options, means = estimated.options, estimated.table.means
+    moments = implied_moments(structure, theta)
+    delta = columns_to_free(structure, moment_derivatives(derivative_stacks(structure, moments)))
+    if sample.two_stage is not None:
+        gamma = stage_one(sample.two_stage, robust=options.missing == "robust.two.stage")
+        return delta, complete_information(moments.cov), gamma / sample.moments.n
+    robust = options.estimator != "ML"
+    observed = options.estimator == "MLR" or (not robust and options.information == "observed")
+    mean = moments.mean if means else sample.moments.mean
+    keep = slice(None) if means else slice(len(pair_index(len(mean))[0]))
+    patterns = _patterns(sample)
+    A = moment_information(patterns, _state(patterns, moments.cov, mean), observed=observed)
+    gamma = _gamma(patterns, sample, observed=observed, robust=robust) / patterns.n
+    return delta[keep], A[keep, keep], gamma[keep, keep]
 
 
 def _patterns(sample: Sample) -> Patterns:

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from implstats.errors import UsageError, did_you_mean
 from implstats.results import Check
-from implstats.sem.after.normal_theory import normal_theory_fit
+from implstats.sem.after.proper_fit import proper_fit
 from implstats.sem.after.residual_covariance import Spread, correlation_derivatives, residual_spreads
 from implstats.sem.after.residual_statistics import KEPT, statistic_residuals
 from implstats.sem.after.residual_summary import ResidualSummary, summarise
@@ -116,8 +116,8 @@ def residuals(result: SemResult, kind: Kind = "raw") -> Residuals:
     ------
     UsageError
         An unknown kind.
-    ModelError, NotSupportedError
-        The fit failed, or is one of two stages.
+    ModelError
+        The fit failed.
 
     Examples
     --------
@@ -133,7 +133,7 @@ def residuals(result: SemResult, kind: Kind = "raw") -> Residuals:
             f"kind '{kind}' is not known{did_you_mean(kind, get_args(Kind)) or '.'} Choose one of "
             f"{', '.join(get_args(Kind))}."
         )
-    estimated = normal_theory_fit(result, what="Residuals", least_squares=True, ordered=True)
+    estimated = proper_fit(result, what="Residuals")
     if estimated.options.least_squares:
         tables = statistic_residuals(estimated, kind)
     else:

@@ -28,8 +28,8 @@ from scipy.special import chdtrc
 
 from implstats.errors import ModelError, NotSupportedError, UsageError
 from implstats.results import Check
-from implstats.sem.after.normal_theory import LEAST_SQUARES, NORMAL_THEORY, normal_theory_fit
-from implstats.sem.after.score_variance import score_variance
+from implstats.sem.after.proper_fit import corrected_criterion, proper_fit
+from implstats.sem.after.score_variance import needs_generalised, score_variance
 from implstats.sem.after.scores import ScoreAt, score_at
 from implstats.sem.estimators.constraints import null_space
 from implstats.sem.fitted import Estimated
@@ -115,14 +115,14 @@ def score_tests(
     information : {"expected", "observed"}
     robust : bool, optional
         Give generalised score statistics too, which allow for the distribution of the answers and for
-        clusters; by default only for persons in clusters.
+        clusters; by default only for persons in clusters and after two stages.
 
     Raises
     ------
     ModelError
         The fit failed, or the model has no equality constraint.
     NotSupportedError
-        Inequality constraints, or two-stage estimation.
+        Inequality constraints.
 
     Examples
     --------
@@ -135,7 +135,7 @@ def score_tests(
     """
     if information not in get_args(Information):
         raise UsageError(f"information '{information}' is not known. Choose expected or observed.")
-    estimated = normal_theory_fit(result, what="Score tests", least_squares=True, ordered=True)
+    estimated = proper_fit(result, what="Score tests")
     if any(not c.equality for c in estimated.table.constraints):
         raise NotSupportedError(
             "Score tests with inequality constraints are not served: their distribution is not chi-square. "
@@ -151,7 +151,7 @@ def score_tests(
     one, epc, directions = _each(at.score, at.information, R)
     tests = [_test(text, n * s * e, e) for text, s, e in zip(texts, one, epc, strict=True)]
     all_robust = None
-    if robust if robust is not None else estimated.options.cluster is not None:
+    if robust if robust is not None else needs_generalised(estimated.options):
         J = score_variance(estimated, structures, at)
         tests = [_with_robust(t, n, at.score, c, J) for t, c in zip(tests, directions.T, strict=True)]
         all_robust = _total_robust(at.score, directions, J, n, df=df)
@@ -295,13 +295,13 @@ def _checks(result: SemResult, redundant: list[str], *, lost: int, robust: bool)
         checks.append(Check(
             name="robust", status="info",
             message="statistic takes persons as the criterion does; statistic_robust allows for the "
-            "distribution of their answers and for clusters (generalised score statistic). Judge by it.",
+            "distribution of their answers, clusters and a first stage (generalised score statistic). Judge "
+            "by it.",
         ))  # fmt: skip
-    elif result.estimator not in ("ML", *LEAST_SQUARES):
-        of = "normal theory" if result.estimator in NORMAL_THEORY else "the least-squares criterion"
+    elif criterion := corrected_criterion(result):
         checks.append(Check(
             name="robust", status="info",
-            message=f"Score tests are those of {of}, also under {result.estimator}, as in lavaan. "
+            message=f"Score tests are those of {criterion}, also under {result.estimator}, as in lavaan. "
             "robust=True adds generalised score statistics.",
         ))  # fmt: skip
     return tuple(checks)

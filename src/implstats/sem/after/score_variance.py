@@ -19,16 +19,26 @@ import numpy as np
 from numpy.typing import NDArray
 
 from implstats.sem.after.scores import ScoreAt
+from implstats.sem.estimators.fiml import Incomplete
+from implstats.sem.estimators.incomplete import complete_information, moment_derivatives
+from implstats.sem.estimators.ml import Evaluation
 from implstats.sem.fitted import Estimated
 from implstats.sem.inference.fiml_fit import fiml_score_products
 from implstats.sem.inference.least_squares_fit import forms_of
 from implstats.sem.inference.quadratic import Form, meat
 from implstats.sem.inference.robust import Kind, score_products
-from implstats.sem.model.matrices import Structure
+from implstats.sem.inference.two_stage import stage_one
+from implstats.sem.model.matrices import Structure, columns_to_free
 from implstats.sem.model.moments import Stacks
 from implstats.sem.model_fit import fitted_groups
+from implstats.sem.options import Options
 
 Array = NDArray[np.float64]
+
+
+def needs_generalised(options: Options) -> bool:
+    """Whether plain score statistics are too large by design: of clusters, and of moments that are estimates."""
+    return options.cluster is not None or options.two_stage
 
 
 def score_variance(estimated: Estimated, structures: Sequence[Structure], at: ScoreAt) -> Array:
@@ -38,6 +48,10 @@ def score_variance(estimated: Estimated, structures: Sequence[Structure], at: Sc
         return meat(
             [_form(form, block.jacobian) for form, block in zip(forms_of(estimated), at.blocks, strict=True)]
         )
+    stages = [sample.two_stage for sample in samples if sample.two_stage is not None]
+    if stages:
+        parts = zip(structures, stages, at.blocks, estimated.sample.share, strict=True)
+        return meat([_stage_form(estimated, *part) for part in parts])
     stacks = [_found(block.stacks) for block in at.blocks]
     incomplete = [sample.incomplete for sample in samples if sample.incomplete is not None]
     if incomplete:
@@ -62,6 +76,18 @@ def generalised_variance(J: Array, within: Array) -> Array:
     q = len(within)
     cross = 2.0 * (within * J[:q, q:]).sum(axis=0)
     return np.asarray(np.diag(J)[q:] - cross + (within * (J[:q, :q] @ within)).sum(axis=0))
+
+
+def _stage_form(
+    estimated: Estimated, structure: Structure, stage: Incomplete, block: Evaluation, share: float
+) -> Form:
+    """The quadratic form of stage two: W of complete answers, Gamma of stage one."""
+    return Form(
+        jacobian=columns_to_free(structure, moment_derivatives(_found(block.stacks))),
+        weight=complete_information(stage.saturated.cov),
+        gamma=stage_one(stage, robust=estimated.options.missing == "robust.two.stage"),
+        share=share,
+    )
 
 
 def _form(form: Form, jacobian: Array | None) -> Form:

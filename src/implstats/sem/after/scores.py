@@ -3,11 +3,11 @@
     s = -1/2 sum_g w_g dF_g / dtheta      I = sum_g v_g I_g
 
 F_g is a group's criterion and I_g the information of one person of it: under normal theory that of the
-moments, under least squares J'WJ (expected) or half the Hessian of F_g (observed). Shares of persons are
-n_g / n, but of least squares w_g, and v_g of its observed information, are (n_g - 1) / n: its criterion
-counts n_g - 1 persons and its information n_g, as in lavaan. With n s'V^-1 s it makes a score test n - 1
-over n of what chi-square would lose to first order. The weights of WLSMV and its kin enter through W alone:
-a score test is not corrected for them as the test of fit is.
+moments (those of stage one, where there are two), under least squares J'WJ (expected) or half the Hessian
+of F_g (observed). Shares of persons are n_g / n, but of least squares w_g, and v_g of its observed
+information, are (n_g - 1) / n: its criterion counts n_g - 1 persons and its information n_g, as in lavaan.
+With n s'V^-1 s it makes a score test n - 1 over n of what chi-square would lose to first order. The weights
+of WLSMV and its kin enter through W alone: a score test is not corrected for them as the test of fit is.
 """
 
 from __future__ import annotations
@@ -21,9 +21,11 @@ from numpy.typing import NDArray
 from implstats.sem.data.groups import GroupedSample
 from implstats.sem.data.sample import Sample
 from implstats.sem.estimators.criterion import evaluate_group
+from implstats.sem.estimators.fiml import Incomplete
+from implstats.sem.estimators.incomplete import complete_information, moment_derivatives
 from implstats.sem.estimators.least_squares import derived_values
 from implstats.sem.estimators.ml import Evaluation
-from implstats.sem.model.matrices import Structure
+from implstats.sem.model.matrices import Structure, columns_to_free
 from implstats.sem.model.moments import Moments, implied_moments
 from implstats.sem.options import Information
 
@@ -67,10 +69,21 @@ def score_at(
         share = group.moments.n / n
         of_criterion = (group.moments.n - 1) / n if least_squares else share
         score -= 0.5 * of_criterion * block.gradient
-        total += (of_criterion if information == "observed" else share) * block.information
+        own = (
+            block.information if group.two_stage is None else _of_stage_one(structure, group.two_stage, block)
+        )
+        total += (of_criterion if information == "observed" else share) * own
         blocks.append(block)
         moments.append(_moments(structure, group, theta, block))
     return ScoreAt(score=score, information=total, blocks=tuple(blocks), moments=tuple(moments))
+
+
+def _of_stage_one(structure: Structure, stage: Incomplete, block: Evaluation) -> Array:
+    """Delta'W Delta with W at the moments of stage one, expected or observed: as the errors take it."""
+    if block.stacks is None:
+        raise AssertionError("the criterion exists at an optimum")
+    delta = columns_to_free(structure, moment_derivatives(block.stacks))
+    return np.asarray(delta.T @ complete_information(stage.saturated.cov) @ delta)
 
 
 def _moments(structure: Structure, sample: Sample, theta: Array, block: Evaluation) -> Moments:

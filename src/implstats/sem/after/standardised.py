@@ -28,7 +28,7 @@ from implstats.errors import UsageError, did_you_mean
 from implstats.results import Check, finite_or_none
 from implstats.sem.after.deviations import Yardsticks, deviations
 from implstats.sem.after.extended import Extended, extend
-from implstats.sem.after.normal_theory import normal_theory_fit
+from implstats.sem.after.proper_fit import proper_fit
 from implstats.sem.estimators.least_squares import LeastSquares, derived_values
 from implstats.sem.fitted import Estimated
 from implstats.sem.inference.wald import Wald, wald
@@ -39,6 +39,8 @@ from implstats.sem.results import SemResult
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from implstats.sem.two_level_record import TwoLevelResult
 
 Array = NDArray[np.float64]
 Kind = Literal["all", "lv", "nox"]
@@ -53,7 +55,7 @@ class StandardisedParameter:
     Attributes
     ----------
     lhs, op, rhs, group_label, label : str
-    group : int
+    group, level : int
         From 1.
     value : float or None
         In standard deviations; ``None`` where a variance is not positive.
@@ -73,6 +75,7 @@ class StandardisedParameter:
     p_value: float | None
     conf_low: float | None
     conf_high: float | None
+    level: int = 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,13 +105,13 @@ class StandardisedSolution:
 
 
 def standardised(
-    result: SemResult, kind: Kind = "all", ci_level: float | None = None
+    result: SemResult | TwoLevelResult, kind: Kind = "all", ci_level: float | None = None
 ) -> StandardisedSolution:
     """Return standardised values with standard errors, z tests and intervals.
 
     Parameters
     ----------
-    result : SemResult
+    result : SemResult or TwoLevelResult
         A fit by any estimator that did not fail.
     kind : {"all", "lv", "nox"}
         ``nox`` leaves observed predictors in their units, which suits those of two values.
@@ -137,12 +140,14 @@ def standardised(
         raise UsageError(
             f"kind '{kind}' is not known{did_you_mean(kind, get_args(Kind)) or '.'} Choose all, lv or nox."
         )
-    estimated = normal_theory_fit(
-        result, what="Standardised values", least_squares=True, ordered=True, two_stage=True
-    )
+    if ci_level is not None and not 0 < ci_level < 1:
+        raise UsageError(f"ci_level should lie between 0 and 1 (got {ci_level}); 0.95 is usual.")
+    if not isinstance(result, SemResult):
+        from implstats.sem.after.two_level_standardised import standardised_levels
+
+        return standardised_levels(result, kind, ci_level)
+    estimated = proper_fit(result, what="Standardised values")
     level = estimated.options.ci_level if ci_level is None else ci_level
-    if not 0 < level < 1:
-        raise UsageError(f"ci_level should lie between 0 and 1 (got {level}); 0.95 is usual.")
     if result.covariance is None:
         raise AssertionError("a proper fit has a covariance matrix")
     given = bool(estimated.options.ordered)
@@ -155,7 +160,7 @@ def standardised(
     found = standardised_duals(model, statistics, kind=kind)
     rows = []
     for parameter, dual in zip(result.parameters, found, strict=True):
-        w = _wald(dual, covariance, level)
+        w = wald_of(dual, covariance, level)
         rows.append(
             StandardisedParameter(
                 lhs=parameter.lhs, op=parameter.op, rhs=parameter.rhs, group=parameter.group,
@@ -164,16 +169,20 @@ def standardised(
                 statistic=w.statistic, p_value=w.p_value, conf_low=w.conf_low, conf_high=w.conf_high,
             )
         )  # fmt: skip
-    return StandardisedSolution(kind=kind, ci_level=level, parameters=tuple(rows), checks=(_check(rows),))
+    return StandardisedSolution(
+        kind=kind, ci_level=level, parameters=tuple(rows), checks=(check_values(rows),)
+    )
 
 
-def _wald(dual: Dual, covariance: Array, level: float) -> Wald:
+def wald_of(dual: Dual, covariance: Array, level: float) -> Wald:
+    """Return the test and interval of a value; none where it cannot vary."""
     variance = float(dual.gradient @ covariance @ dual.gradient)
     floor = NO_SPREAD * max(1.0, abs(dual.value))
     return wald(dual.value, variance if variance > floor**2 else None, ci_level=level)
 
 
-def _check(rows: list[StandardisedParameter]) -> Check:
+def check_values(rows: list[StandardisedParameter]) -> Check:
+    """Say which values do not exist."""
     missing = [f"{row.lhs} {row.op} {row.rhs}".strip() for row in rows if row.value is None]
     if not missing:
         return Check(name="standardised", status="ok", message="Every standardised value exists.")
@@ -213,7 +222,7 @@ def standardised_duals(
         by = Yardsticks(of, kind=kind, x=table.names.x, q=q)
         for row in table.of_group(group):
             value = of.value(row, values[len(found)], q)
-            found.append(_standardise(row, value, by, scales=kind == "lv"))
+            found.append(standardise(row, value, by, scales=kind == "lv"))
     by_label: dict[str, Dual] = {}
     for row, dual in zip(table.rows, found, strict=True):
         if row.label:
@@ -237,7 +246,7 @@ def _over(x: Dual, y: Dual) -> Dual:
     return Dual(ratio, (x.gradient - ratio * y.gradient) / y.value)
 
 
-def _standardise(row: Row, value: Dual, by: Yardsticks, *, scales: bool) -> Dual:
+def standardise(row: Row, value: Dual, by: Yardsticks, *, scales: bool) -> Dual:
     """One row by its yardsticks; scales of ordered items are one unless ``scales`` keeps them."""
     if row.op == "~*~":
         return value if scales else Dual(1.0, np.zeros(len(value.gradient)))

@@ -17,7 +17,7 @@ from scipy.special import chdtrc
 
 from implstats.errors import ModelError, UsageError
 from implstats.results import Check
-from implstats.sem.after.normal_theory import normal_theory_fit
+from implstats.sem.after.proper_fit import proper_fit
 from implstats.sem.estimators.constraints import Constraints
 from implstats.sem.fitted import Estimated
 from implstats.sem.language.constraints import Constraint, read_constraints
@@ -91,9 +91,7 @@ def wald_test(result: SemResult, hypotheses: str) -> WaldTest:
     >>> wald_test(sem.fit("y ~ k*a + m*b", frame), "k == m; k == 1").df
     2
     """
-    estimated = normal_theory_fit(
-        result, what="A Wald test", least_squares=True, ordered=True, two_stage=True
-    )
+    estimated = proper_fit(result, what="A Wald test")
     if result.covariance is None:
         raise AssertionError("a proper fit has a covariance matrix")
     asked = _read(estimated, hypotheses)
