@@ -24,6 +24,11 @@ if TYPE_CHECKING:
         ModificationIndices,
         modification_indices,
     )
+    from implstats.sem.after.multilevel_reliability import (
+        MultilevelCoefficient,
+        MultilevelReliability,
+        multilevel_reliability,
+    )
     from implstats.sem.after.reliability import FactorReliability, Reliability, reliability
     from implstats.sem.after.residual_summary import ResidualSummary
     from implstats.sem.after.residuals import Residual, Residuals, residuals
@@ -49,6 +54,11 @@ _LATER = {
     "after.invariance": ("InvarianceLadder", "InvarianceStep", "invariance"),
     "after.longitudinal": ("longitudinal_invariance", "longitudinal_model"),
     "after.modification": ("ModificationIndex", "ModificationIndices", "modification_indices"),
+    "after.multilevel_reliability": (
+        "MultilevelCoefficient",
+        "MultilevelReliability",
+        "multilevel_reliability",
+    ),
     "after.reliability": ("FactorReliability", "Reliability", "reliability"),
     "after.residual_summary": ("ResidualSummary",),
     "after.residuals": ("Residual", "Residuals", "residuals"),
@@ -83,6 +93,8 @@ __all__ = [
     "ModificationIndices",
     "MonteCarlo",
     "MonteCarloEffect",
+    "MultilevelCoefficient",
+    "MultilevelReliability",
     "OptimiserRecord",
     "Parameter",
     "Reliability",
@@ -111,6 +123,7 @@ __all__ = [
     "model_table",
     "modification_indices",
     "monte_carlo",
+    "multilevel_reliability",
     "number_of_factors",
     "reliability",
     "residuals",

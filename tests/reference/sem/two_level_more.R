@@ -131,6 +131,7 @@ out <- list(
   mediation_111_mlr = try_one(one_one_one, paths, "paths", "team", estimator = "MLR"),
   mediation_211 = try_one(two_one_one, paths, "paths", "team"),
   mediation_211_mlr = try_one(two_one_one, paths, "paths", "team", estimator = "MLR"),
+  mediation_211_random = try_one(two_one_one, paths, "paths", "team", fixed.x = FALSE),
   few = try_one(three(), few, "few", "cluster", fun = cfa),
   fiml = try_one(full, gaps, "gaps", "cluster", missing = "fiml"),
   fiml_mlr = try_one(full, gaps, "gaps", "cluster", missing = "fiml", estimator = "MLR"),
