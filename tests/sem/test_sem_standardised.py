@@ -10,7 +10,7 @@ from implstats import sem
 from implstats.errors import ModelError, UsageError
 
 MODELS = (
-    "ml", "means", "stdlv", "observed", "mlr", "mlm", "structural", "second", "predictors", "path", "equal",
+    "ml", "means", "stdlv", "observed", "mlr", "mlm", "structural", "second", "equal",
     "fiml", "fiml_mlr", "fiml_structural", "metric", "scalar", "scalar_mlr", "fiml_metric", "mlmv", "gls",
     "wls",
 )  # fmt: skip
@@ -115,9 +115,9 @@ WEIGHED = (
     "delta", "theta", "stdlv", "dwls", "ulsmv", "wlsm", "wls", "uls", "equal", "equal_theta", "structural",
     "structural_theta", "pairwise", "mixed", "mixed_theta", "predictor", "mediator", "groups", "groups_equal",
     "groups_equal_theta", "binary", "binary_theta", "gls", "hs_wls", "hs_dwls", "hs_uls", "gls_equal",
-    "wls_structural", "gls_metric", "dwls_scalar", "gls_path", "ml_predictors",
+    "wls_structural", "gls_metric", "dwls_scalar", "gls_path",
 )  # fmt: skip
-WITH_PREDICTORS = ("predictor", "mediator", "gls_path", "ml_predictors")
+WITH_PREDICTORS = ("predictor", "mediator", "gls_path")
 # lavaan's polychoric correlations lie 4e-8 from their maximum; loadings under theta are twice as steep.
 WEIGHED_TOLERANCE = 1e-7
 CASES = [(name, kind) for name in WEIGHED for kind in ("all", "lv")]

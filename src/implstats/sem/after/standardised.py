@@ -7,12 +7,10 @@ A standardised value is theta_r times powers of standard deviations,
 with V (q, q) the covariance matrix of the estimates (robust under robust estimators) and the variances s^2
 and their derivatives those of :mod:`implstats.sem.after.deviations`, so that a value that standardising
 fixes, such as a total variance of one, has no standard error. Fixed parameters get one where the standard
-deviations are estimated. The moments of fixed predictors, which the model conditions on, vary from sample
-to sample as well once something is divided by them: they join theta with the covariance matrix of normal
-sample moments, independent of the rest since f(y, x) = f(y | x) f(x); so does lavaan. Models of ordered
-items hold given their predictors, whose moments are constants there. Definitions are worked out from the
-standardised labels, as in lavaan. Kind "nox" leaves predictors in their units. Rao (1973), 6a.2; Bollen
-(1989), 8; Rosseel (2012).
+deviations are estimated. The moments of fixed predictors, which the model conditions on, are constants here
+too, as in lavaan; mention a predictor's variance in the model for errors that let them vary. Definitions are
+worked out from the standardised labels, as in lavaan. Kind "nox" leaves predictors in their units. Rao
+(1973), 6a.2; Bollen (1989), 8; Rosseel (2012).
 """
 
 from __future__ import annotations
@@ -30,7 +28,6 @@ from implstats.sem.after.deviations import Yardsticks, deviations
 from implstats.sem.after.extended import Extended, extend
 from implstats.sem.after.proper_fit import proper_fit
 from implstats.sem.estimators.least_squares import LeastSquares, derived_values
-from implstats.sem.fitted import Estimated
 from implstats.sem.inference.wald import Wald, wald
 from implstats.sem.language.defined import Dual, evaluate
 from implstats.sem.language.rows import Row
@@ -150,17 +147,15 @@ def standardised(
     level = estimated.options.ci_level if ci_level is None else ci_level
     if result.covariance is None:
         raise AssertionError("a proper fit has a covariance matrix")
-    given = bool(estimated.options.ordered)
-    model = extend(estimated, free=lambda row: row.exo and not given)
+    model = extend(estimated, free=lambda row: False)
     for structure, sample in zip(model.structures, estimated.sample.groups, strict=True):
         if sample.least_squares is not None:
             derived_values(structure, sample.least_squares, model.theta)
-    covariance = _with_predictors(estimated, model, result.covariance)
     statistics = [sample.least_squares for sample in estimated.sample.groups]
     found = standardised_duals(model, statistics, kind=kind)
     rows = []
     for parameter, dual in zip(result.parameters, found, strict=True):
-        w = wald_of(dual, covariance, level)
+        w = wald_of(dual, result.covariance, level)
         rows.append(
             StandardisedParameter(
                 lhs=parameter.lhs, op=parameter.op, rhs=parameter.rhs, group=parameter.group,
@@ -191,23 +186,6 @@ def check_values(rows: list[StandardisedParameter]) -> Check:
         message=f"No standardised value for {', '.join(missing)}: a variance that it is divided by is not "
         "positive.",
     )  # fmt: skip
-
-
-def _with_predictors(estimated: Estimated, model: Extended, covariance: Array) -> Array:
-    """The covariance matrix with that of the fixed predictors' moments below it, shape (q + r, q + r)."""
-    q, total = len(covariance), len(model.theta)
-    out = np.zeros((total, total))
-    out[:q, :q] = covariance
-    position = {name: i for i, name in enumerate(model.table.names.observed)}
-    places = [(row.op, position[row.lhs], position[row.rhs or row.lhs], row.group - 1) for row in model.new]
-    for r, (op, i, j, group) in enumerate(places):
-        of = estimated.sample.groups[group].moments
-        for s, (other, k, m, elsewhere) in enumerate(places):
-            if op == other and group == elsewhere:
-                S = of.cov
-                product = S[i, k] if op == "~1" else S[i, k] * S[j, m] + S[i, m] * S[j, k]
-                out[q + r, q + s] = product / of.n
-    return out
 
 
 def standardised_duals(

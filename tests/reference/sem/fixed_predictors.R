@@ -1,0 +1,26 @@
+# Standardised values and residuals with errors where predictors are fixed (lavaan 0.6-14), polished with fixed.x named:
+# where start is not a word, lavaan's default of fixed.x is another one. Run in this folder: Rscript fixed_predictors.R
+suppressPackageStartupMessages({library(lavaan); library(jsonlite)})
+hs <- read.csv(gzfile("data/hs1939.csv.gz")); med <- read.csv(gzfile("data/mediation_n250.csv.gz"))
+gaps <- read.csv(gzfile("data/hs1939_missing.csv.gz")); gaps$x1 <- hs$x1; gaps$x2 <- hs$x2; hs$team <- rep(1:43, 7)
+factor <- "f =~ x4 + x5 + x6\nf ~ a*x1 + x2\nx9 ~ b*f\nind := a*b"
+path <- "M1 ~ a*X + C\nY ~ b*M1\nM2 ~ M1\nind := a*b"
+case <- function(model, data, ...) {
+  first <- sem(model, data, ..., control = list(rel.tol = 1e-10))
+  stopifnot(lavInspect(first, "options")$fixed.x)
+  polished <- tryCatch(sem(model, data, ..., fixed.x = TRUE, optim.method = "GN", optim.gn.tol.x = 1e-13, start = first), error = function(e) first)
+  f <- if (isTRUE(lavInspect(polished, "converged")) && polished@optim$fx <= first@optim$fx + 1e-13) polished else first
+  std <- function(type) { z <- standardizedSolution(f, type = type); list(lhs = z$lhs, op = z$op, rhs = z$rhs, value = z$est.std, se = z$se) }
+  r <- tryCatch(lavResiduals(f, type = "raw", se = TRUE), error = function(e) NULL)
+  list(model = model, all = std("std.all"), lv = std("std.lv"), nox = std("std.nox"), names = rownames(r$cov),
+       residual = unname(unclass(r$cov)), residual_se = unname(unclass(r$cov.se)))
+}
+out <- list()
+for (e in c("ML", "MLR", "MLM", "MLMV")) {
+  out[[paste("factor", e)]] <- case(factor, hs, estimator = e)
+  out[[paste("path", e)]] <- case(path, med, estimator = e)
+}
+out[["factor groups ML"]] <- case(gsub("a[*]|b[*]|\nind.*", "", factor), hs, group = "school", group.equal = "loadings")
+out[["factor cluster MLR"]] <- case(factor, hs, estimator = "MLR", cluster = "team")
+for (e in c("ML", "MLR")) out[[paste("factor fiml", e)]] <- case(factor, gaps, estimator = e, missing = "fiml")
+writeLines(toJSON(out, digits = I(13), auto_unbox = TRUE, na = "null"), "fixed_predictors.json")
