@@ -81,10 +81,11 @@ def bootstrap(
 ) -> dict[str, Callable[[], dict[str, float]]]:
     """The whole of sem.bootstrap, with defined and standardised values and intervals."""
     fit = fitted(case, model, frame)
+    free = [k for k, row in enumerate(fit.parameters) if row.free]
 
     def draws() -> dict[str, float]:
         found = sem.bootstrap(fit, draws=DRAWS, seed=1)
-        return {"sd": next(row.std_error or 0.0 for row in found.parameters if row.op == ":=")}
+        return {"sd": float(np.mean([found.parameters[k].std_error or 0.0 for k in free]))}
 
     return {"fit": draws}
 

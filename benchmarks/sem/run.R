@@ -3,7 +3,6 @@
 suppressPackageStartupMessages(library(lavaan))
 memory <- function(name) as.numeric(gsub("[^0-9]", "", grep(name, readLines("/proc/self/status"), value = TRUE))) / 1024
 loaded <- memory("VmRSS")
-DRAWS <- 60  # of the 1,000, to which the seconds are scaled by run.py
 folder <- commandArgs(TRUE)[1]
 data <- read.csv(file.path(folder, "data.csv"))
 model <- paste(readLines(file.path(folder, "model.txt")), collapse = "\n")
@@ -13,10 +12,10 @@ task <- Filter(is_case, c("fit", "ladder", "bootstrap", "two-level", "modificati
 estimator <- Filter(is_case, c("MLR", "MLM", "WLSMV", "ML"))[1]
 missing <- Filter(is_case, c("fiml", "listwise"))[1]
 
-fit <- function() {
-  if (estimator == "WLSMV") cfa(model, data, ordered = names(data), estimator = estimator)
-  else if (task == "two-level") sem(model, data, cluster = "cl")
-  else sem(model, data, estimator = estimator, missing = missing)
+fit <- function(...) {
+  if (estimator == "WLSMV") cfa(model, data, ordered = names(data), estimator = estimator, ...)
+  else if (task == "two-level") sem(model, data, cluster = "cl", ...)
+  else sem(model, data, estimator = estimator, missing = missing, ...)
 }
 tests <- function(f) { m <- fitMeasures(f); m[intersect(c("chisq", "chisq.scaled"), names(m))] }
 chisq <- function(f) { t <- f@test; c(chisq = t[[1]]$stat, chisq.scaled = if (length(t) > 1) t[[2]]$stat) }
@@ -35,12 +34,11 @@ everything <- function() {
 answers <- list(fit = function() chisq(fit()), all = everything)
 if (task == "ladder") answers$fit <- function() chisq(climb()[[4]])
 if (task == "bootstrap") {
-  start <- sem(model, data, se = "none", test = "none", baseline = FALSE)
-  labelled <- match(c("a", "b"), names(coef(start)))
+  draws <- as.integer(sub('.*"draws": *([0-9]+).*', "\\1", case))
+  start <- fit(se = "none", test = "none", baseline = FALSE)
   answers <- list(fit = function() {
     set.seed(1)
-    b <- bootstrapLavaan(start, R = DRAWS, FUN = coef)
-    c(sd = sd(b[, labelled[1]] * b[, labelled[2]]))
+    c(sd = mean(apply(bootstrapLavaan(start, R = draws, FUN = coef), 2, sd)))
   })
 }
 if (task %in% c("modification", "residuals", "scores")) {

