@@ -228,3 +228,21 @@ def test_residuals_of_two_stages_are_standard_normal_where_the_model_holds():
     z = np.array(found, dtype=float)
     assert z.std(axis=0) == pytest.approx(np.ones(6), abs=0.22)
     assert (np.abs(z) > 1.96).mean() == pytest.approx(0.05, abs=0.03)
+
+
+def test_full_weights_need_no_generalised_statistic(weighed_fit):
+    # W is the inverse of Gamma: J is the information, and both statistics are one.
+    for name in ("wls", "hs_wls"):
+        for row in sem.modification_indices(weighed_fit(name), robust=True).rows:
+            assert row.mi_robust == pytest.approx(row.mi, rel=1e-7, abs=1e-10)
+
+
+def test_fixed_predictors_are_served_under_every_estimator(mediation):
+    model = "M1 ~ a*X + C\nY ~ b*M1\nM2 ~ M1"
+    plain = _by_place(sem.modification_indices(sem.fit(model, mediation)).rows)
+    for estimator in ("MLR", "MLM", "MLMV"):
+        found = sem.modification_indices(sem.fit(model, mediation, estimator=estimator), robust=True).rows
+        for place, row in _by_place(found).items():
+            assert row.mi == pytest.approx(plain[place].mi, rel=1e-7, abs=1e-9)
+            # X, C and the errors are simulated normal: no factor of two, but for indices near zero.
+            assert row.mi < 0.5 or 0.5 < row.mi_robust / row.mi < 2.0
