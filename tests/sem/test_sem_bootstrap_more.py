@@ -50,6 +50,10 @@ MODELS = {
         {"ordered": AE8, "group": "gender", "parameterization": "theta", "group_equal": EQUAL},
     ),
     "groups_delta": (GROUPS, "bfi_ae8_gender", {"ordered": AE8, "group": "gender", "group_equal": EQUAL}),
+    "configural": (GROUPS, "bfi_ae8_gender", {"ordered": AE8, "group": "gender"}),
+    "configural_theta": (
+        GROUPS, "bfi_ae8_gender", {"ordered": AE8, "group": "gender", "parameterization": "theta"},
+    ),
     "uls": (PATHS, "hs1939", {"estimator": "ULS", "meanstructure": True}),
     "dwls": (PATHS, "hs1939", {"estimator": "DWLS"}),
     "gls": (LATENT, "hs1939", {"estimator": "GLS"}),

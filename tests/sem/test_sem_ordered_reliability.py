@@ -63,6 +63,11 @@ def test_alpha_is_that_of_the_answers(items):
     assert found["N"].alpha == pytest.approx(1.25 * (1 - np.trace(S) / S.sum()), abs=1e-12)
 
 
+def test_ratio_of_correlations_is_that_of_polychoric_ones(items, expected):
+    found = sem.reliability(sem.fit(TWO, items, kind="cfa", ordered=list(items)))
+    assert found.htmt[0][3] == pytest.approx(expected["htmt"], abs=LAVAAN_STOPS)
+
+
 def test_two_answers(items, expected):
     binary = (items > items.median()).astype(int)
     found = by_name(sem.fit(TWO, binary, kind="cfa", ordered=list(items)))

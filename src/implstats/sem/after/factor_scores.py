@@ -20,6 +20,7 @@ Thomson (1951); Bartlett (1937), British Journal of Psychology 28; Grice (2001),
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, get_args
 
@@ -32,6 +33,7 @@ from implstats.sem.after.one_level import require_one_level
 from implstats.sem.after.ordered_scores import ordered_scores, simulated_determinacy
 from implstats.sem.after.proper_fit import proper_fit
 from implstats.sem.after.score_checks import Determinacy, score_checks
+from implstats.sem.data.columns import as_frame
 from implstats.sem.data.groups import group_label
 from implstats.sem.data.sample import read_columns
 from implstats.sem.fitted import Estimated
@@ -136,6 +138,8 @@ def factor_scores(result: SemResult, data: pd.DataFrame, *, method: Method = "re
     names = estimated.table.names
     if not names.latent:
         raise ModelError("Factor scores: the model has no latent variable.")
+    if isinstance(data, Mapping):
+        data = as_frame(data)
     if not hasattr(data, "columns"):
         raise UsageError(f"The data should be a pandas DataFrame; this is a {type(data).__name__}.")
     if used in ("bartlett", "ml") and _with_observed(estimated):

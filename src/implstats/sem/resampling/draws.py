@@ -11,7 +11,7 @@ are drawn, as many as there are (Davison & Hinkley 1997, 3.8).
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from implstats.errors import DataError, UsageError, did_you_mean
+from implstats.sem.data.columns import as_frame
 from implstats.sem.data.groups import group_rows
 from implstats.sem.data.sample import Sample, read_columns
 from implstats.sem.fitted import Estimated
@@ -64,6 +65,8 @@ def persons_of(estimated: Estimated, *, data: pd.DataFrame | None, cluster: str 
         No such column, data that are not those of the fit, persons without a cluster, a single cluster.
     """
     own = tuple(_answers(sample) for sample in estimated.sample.groups)
+    if isinstance(data, Mapping):
+        data = as_frame(data)
     if cluster is None:
         fitted = estimated.options.cluster
         if fitted is not None:
