@@ -11,9 +11,8 @@ from implstats.errors import UsageError
 from implstats.sem.after.residual_summary import summarise
 
 MODELS = (
-    "ml", "means", "stdlv", "observed", "mlr", "mlm", "structural", "second", "predictors",
-    "predictors_random", "path", "fixed_variance", "equal", "fiml", "fiml_mlr", "fiml_structural", "metric",
-    "scalar", "scalar_mlr", "fiml_metric", "mlmv",
+    "ml", "means", "stdlv", "observed", "mlr", "mlm", "structural", "second", "fixed_variance", "equal",
+    "fiml", "fiml_mlr", "fiml_structural", "metric", "scalar", "scalar_mlr", "fiml_metric", "mlmv",
 )  # fmt: skip
 KINDS = ("raw", "cor.bentler", "cor.bollen", "normalized", "standardized")
 # Complete data agree to 1e-10; with gaps lavaan's estimate and saturated moments lie 3e-9 off.

@@ -11,10 +11,13 @@ case <- function(model, data, ...) {
   polished <- tryCatch(sem(model, data, ..., fixed.x = TRUE, optim.method = "GN", optim.gn.tol.x = 1e-13, start = first), error = function(e) first)
   f <- if (isTRUE(lavInspect(polished, "converged")) && polished@optim$fx <= first@optim$fx + 1e-13) polished else first
   std <- function(type) { z <- standardizedSolution(f, type = type); list(lhs = z$lhs, op = z$op, rhs = z$rhs, value = z$est.std, se = z$se) }
-  r <- tryCatch(lavResiduals(f, type = "raw", se = TRUE), error = function(e) NULL)
-  list(model = model, all = std("std.all"), lv = std("std.lv"), nox = std("std.nox"), names = rownames(r$cov),
-       residual = unname(unclass(r$cov)), residual_se = unname(unclass(r$cov.se)))
+  r <- lapply(setNames(nm = c("raw", "cor.bentler", "cor.bollen")), function(type)
+    tryCatch(plain(lavResiduals(f, type = type, se = TRUE, summary = TRUE)), error = function(e) NULL))
+  for (type in c("normalized", "standardized")) r[[type]] <- tryCatch(plain(residuals(f, type = type)), error = function(e) NULL)
+  list(model = model, all = std("std.all"), lv = std("std.lv"), nox = std("std.nox"), names = lavNames(f), residuals = r)
 }
+plain <- function(x) if (is.data.frame(x)) lapply(as.list(x), unclass) else if (is.list(x)) lapply(x, plain) else
+  if (is.matrix(x)) unname(unclass(x)) else if (is.character(x)) x else unname(unclass(x))
 out <- list()
 for (e in c("ML", "MLR", "MLM", "MLMV")) {
   out[[paste("factor", e)]] <- case(factor, hs, estimator = e)
@@ -23,4 +26,6 @@ for (e in c("ML", "MLR", "MLM", "MLMV")) {
 out[["factor groups ML"]] <- case(gsub("a[*]|b[*]|\nind.*", "", factor), hs, group = "school", group.equal = "loadings")
 out[["factor cluster MLR"]] <- case(factor, hs, estimator = "MLR", cluster = "team")
 for (e in c("ML", "MLR")) out[[paste("factor fiml", e)]] <- case(factor, gaps, estimator = e, missing = "fiml")
-writeLines(toJSON(out, digits = I(13), auto_unbox = TRUE, na = "null"), "fixed_predictors.json")
+con <- gzfile("fixed_predictors.json.gz", "w")
+writeLines(toJSON(out, digits = I(12), auto_unbox = TRUE, na = "null"), con)
+close(con)

@@ -6,13 +6,13 @@ derivatives, and Gamma / n_g the covariance matrix of a group's sample moments,
     e = m - mu(theta),    cov(e) = Q Gamma Q' / n_g,    Q = I - (n_g / n) Delta H^-1 Delta' A
 
 H = sum_g (n_g / n) Delta'A Delta, inverted within the constraints: fitting takes out of the moments what the
-model can reproduce. Moments of fixed predictors are reproduced exactly and count among the parameters here.
-Gamma is the inverse information at the sample moments (saturated ones with missing answers), under MLR and
-MLM with the fourth moments of the data in between, of persons in clusters with sums over clusters; of
-complete answers both have a closed form. A is expected or observed as the standard errors are. Moments in
-the order covariances (rows of the lower triangle), means. Of two stages Gamma is that of stage one, and A
-that of complete answers. Maydeu-Olivares & Shi (2017), Methodology 13; Ogasawara
-(2001), Psychometrika 66.
+model can reproduce. Moments of fixed predictors are given: Delta, A, and the information and scores behind
+Gamma leave them out, as in lavaan, and their residuals do not vary. Gamma is the inverse information at the
+sample moments (saturated ones with missing answers), under MLR and MLM with the fourth moments of the data in
+between, of persons in clusters with sums over clusters; of complete answers both have a closed form. A is
+expected or observed as the standard errors are. Moments in the order covariances (rows of the lower
+triangle), means. Of two stages Gamma is that of stage one, and A that of complete answers. Maydeu-Olivares &
+Shi (2017), Methodology 13; Ogasawara (2001), Psychometrika 66.
 """
 
 from __future__ import annotations
@@ -35,7 +35,9 @@ from implstats.sem.estimators.incomplete import (
     pair_index,
     score_products,
 )
+from implstats.sem.estimators.weights import predicted_values
 from implstats.sem.fitted import Estimated
+from implstats.sem.inference.fiml_corrected import moments_kept
 from implstats.sem.inference.two_stage import stage_one
 from implstats.sem.model.matrices import Structure, columns_to_free
 from implstats.sem.model.moments import derivative_stacks, implied_moments
@@ -53,7 +55,7 @@ class Spread:
 
 def residual_spreads(estimated: Estimated) -> tuple[Spread, ...]:
     """Return the covariance matrices of each group's residuals."""
-    model = extend(estimated, free=lambda row: row.exo)
+    model = extend(estimated, free=lambda row: False)
     share = estimated.sample.share
     parts = [
         _parts(estimated, structure, sample, model.theta)
@@ -62,12 +64,36 @@ def residual_spreads(estimated: Estimated) -> tuple[Spread, ...]:
     H = np.zeros((parts[0][0].shape[1],) * 2)
     for s, (delta, A, _) in zip(share, parts, strict=True):
         H += s * delta.T @ A @ delta
-    K = wider_tangent(estimated, model.n_exo)
+    K = wider_tangent(estimated, 0)
     inverse = K @ np.linalg.solve(K.T @ H @ K, K.T)
+    kept = _kept(estimated)
     return tuple(
-        Spread(sample=gamma, residual=fitted_out(gamma, s * inverse, delta, A @ delta))
+        Spread(
+            sample=_spread_out(gamma, kept),
+            residual=_spread_out(fitted_out(gamma, s * inverse, delta, A @ delta), kept),
+        )
         for s, (delta, A, gamma) in zip(share, parts, strict=True)
     )
+
+
+def _kept(estimated: Estimated) -> NDArray[np.bool_]:
+    """Which moments are not those of fixed predictors among themselves; no means where there are none."""
+    p = len(estimated.structures[0].observed)
+    kept = moments_kept(p, _given(estimated))
+    return kept if estimated.table.means else kept[: len(kept) - p]
+
+
+def _given(estimated: Estimated) -> list[int]:
+    return estimated.x if estimated.options.fixed_x else []
+
+
+def _spread_out(matrix: Array, kept: NDArray[np.bool_]) -> Array:
+    """Put zeros where moments were left out."""
+    if kept.all():
+        return matrix
+    out = np.zeros((len(kept),) * 2)
+    out[np.ix_(kept, kept)] = matrix
+    return out
 
 
 def _parts(
@@ -83,11 +109,20 @@ def _parts(
     robust = options.estimator != "ML"
     observed = options.estimator == "MLR" or (not robust and options.information == "observed")
     mean = moments.mean if means else sample.moments.mean
-    keep = slice(None) if means else slice(len(pair_index(len(mean))[0]))
+    kept = moments_kept(len(mean), _given(estimated))
+    keep = np.flatnonzero(kept if means else kept[: -len(mean)])
     patterns = _patterns(sample)
     A = moment_information(patterns, _state(patterns, moments.cov, mean), observed=observed)
-    gamma = _gamma(patterns, sample, observed=observed, robust=robust) / patterns.n
-    return delta[keep], A[keep, keep], gamma[keep, keep]
+    if kept.all():
+        gamma = _gamma(patterns, sample, observed=observed, robust=robust) / patterns.n
+    else:
+        products = robust and options.estimator != "MLR"
+        found = _given_gamma(
+            patterns, sample, kept, observed=observed, robust=robust, x=estimated.x if products else []
+        )
+        gamma = _spread_out(found, kept) / patterns.n
+    both = np.ix_(keep, keep)
+    return delta[keep], A[both], gamma[both]
 
 
 def _patterns(sample: Sample) -> Patterns:
@@ -98,7 +133,7 @@ def _patterns(sample: Sample) -> Patterns:
     return Patterns(
         n=of.n, seen=np.ones((1, p), dtype=bool), share=np.ones(1), mean=of.mean[None], cov=of.cov[None],
         rows=sample.centred + of.mean, bounds=np.array([0, len(sample.centred)], dtype=np.intp),
-        constant=p * float(np.log(2 * np.pi)),
+        constant=p * float(np.log(2 * np.pi)), cluster=sample.cluster,
     )  # fmt: skip
 
 
@@ -125,6 +160,31 @@ def _gamma(patterns: Patterns, sample: Sample, *, observed: bool, robust: bool) 
     if not robust:
         return np.asarray(inverse)
     return np.asarray(inverse @ (score_products(patterns, state, mean) / patterns.n) @ inverse)
+
+
+def _given_gamma(
+    patterns: Patterns,
+    sample: Sample,
+    kept: NDArray[np.bool_],
+    *,
+    observed: bool,
+    robust: bool,
+    x: list[int],
+) -> Array:
+    """The same of the moments kept, given those of predictors; ``x`` asks for products, as MLM does."""
+    cov, mean = sample.moments.cov, sample.moments.mean
+    if x:
+        i, j, _ = pair_index(len(cov))
+        H = predicted_values(sample.centred, x)
+        products = sample.centred[:, i] * sample.centred[:, j] - H[:, i] * H[:, j]
+        z = np.hstack([products - products.mean(axis=0), sample.centred - H])[:, kept]
+        return np.asarray(z.T @ z / len(z))
+    state = _state(patterns, cov, mean)
+    both = np.ix_(kept, kept)
+    inverse = np.linalg.inv(moment_information(patterns, state, observed=observed)[both])
+    if not robust:
+        return np.asarray(inverse)
+    return np.asarray(inverse @ (score_products(patterns, state, mean)[both] / patterns.n) @ inverse)
 
 
 def _normal(cov: Array) -> Array:
