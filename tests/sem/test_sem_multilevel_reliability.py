@@ -259,3 +259,8 @@ def test_what_cannot_be_is_refused(fitted, load_data, hs, three_factors):
     none = sem.fit_two_level("level: 1\ny1 ~~ y2\nlevel: 2\ny1 ~~ y2", demo, cluster="cluster")
     with pytest.raises(ModelError, match="no sum score"):
         multilevel_reliability(none)
+    failed = sem.fit_two_level(
+        "level: 1\nf =~ NA*y1 + y2 + y3\nlevel: 2\ny1 ~~ y2 + y3\ny2 ~~ y3", demo, cluster="cluster"
+    )
+    with pytest.raises(ModelError, match="did not fail"):
+        multilevel_reliability(failed)

@@ -13,7 +13,13 @@ import click
 
 from implstats.cli.follow_ups import answer, as_text, check_requests, records
 from implstats.cli.output import plain
-from implstats.cli.sem_follow_ups import FOLLOW_UPS, SemSettings, all_follow_ups, requests_of
+from implstats.cli.sem_follow_ups import (
+    FOLLOW_UPS,
+    OF_TWO_LEVELS,
+    SemSettings,
+    all_follow_ups,
+    requests_of,
+)
 from implstats.cli.sem_input import has_levels, read_matrix, read_model, read_values
 from implstats.cli.sem_options import FILE, SectionCommand, sem_options
 from implstats.errors import UsageError
@@ -71,7 +77,10 @@ def sem(model: str, data: Path | None, as_json: bool, out: Path | None, **asked:
         _finish(_ladder(text, data, asked, given), {}, "", as_json=as_json, out=out)
         return
     if has_levels(text):
-        _finish(_two_level(text, data, asked, given), {}, "", as_json=as_json, out=out)
+        levels = _two_level(text, data, asked, given)
+        answers = answer(levels, asked["also"] if levels.verdict != "failed" else (), None, OF_TWO_LEVELS)
+        more = {"also": records(answers)} if answers else {}
+        _finish(levels, more, as_text(answers) if answers else "", as_json=as_json, out=out)
         return
     result, frame, source = _one_fit(text, data, asked, given)
     asks = requests_of(asked) if result.verdict != "failed" else []
@@ -176,7 +185,9 @@ def _two_level(
 ) -> TwoLevelResult:
     from implstats import sem as library
 
-    more = [f"--{_dashed(name)}" for name in OF_ONE_FIT if asked[name]]
+    more = [f"--{_dashed(name)}" for name in OF_ONE_FIT if asked[name] and name != "also"]
+    names = [request.partition("=")[0] for request in asked["also"]]
+    more += [f"--also {name}" for name in names if name not in OF_TWO_LEVELS]
     if more:
         raise UsageError(f"A model with levels does not take {', '.join(more)}. Leave it out.")
     if data is None or asked["cluster"] is None:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from implstats.results import Check
-    from implstats.sem import SemResult
+    from implstats.sem import SemResult, TwoLevelResult
 
 
 BOLLEN_STINE_DRAWS = 1000
@@ -96,6 +96,12 @@ def _reliability(result: SemResult, _: str, __: SemSettings) -> list[Any]:
     found = sem.reliability(result)
     pairs = pd.DataFrame(found.htmt, columns=["group", "factor", "other", "htmt"])
     return [found, *([Table(frame=pairs)] if len(pairs) else [])]
+
+
+def _of_both_levels(result: TwoLevelResult, _: str, __: SemSettings) -> list[Any]:
+    from implstats import sem
+
+    return [sem.multilevel_reliability(result)]
 
 
 def _score_tests(result: SemResult, _: str, __: SemSettings) -> list[Any]:
@@ -186,6 +192,13 @@ FOLLOW_UPS = {
     "reliability": FollowUp("Reliability of sum scores", "", _reliability),
     "score-tests": FollowUp("Score tests of equality constraints", "", _score_tests),
     "wald": FollowUp("Wald test", "HYPOTHESES", _wald),
+}
+# What follows from a model with levels.
+OF_TWO_LEVELS = {
+    "standardised": FOLLOW_UPS["standardised"],
+    "reliability": FollowUp(
+        "Reliability within clusters, of cluster means and of scores", "", _of_both_levels
+    ),
 }
 WITH_OPTIONS = {
     "compare": FollowUp("Difference test", "MODEL2", _compare),
