@@ -117,3 +117,18 @@ def test_missing_answers_are_used_and_an_unasked_wave_is_named():
 )
 def test_what_the_study_file_gets_wrong(question, words):
     assert any(words in problem for problem in check_references(study(**question), {}))
+
+
+def test_ordered_answers_over_waves_begin_with_thresholds():
+    data = frame()
+    data[ITEMS] = data[ITEMS].apply(lambda x: np.digitize(x, [-1.0, 0.0, 1.0]) + 1.0)
+    answer = ask(data, ordered=True)
+    turned = data.assign(d=6 - data.d)
+    wide = turned.pivot(index="person", columns="wave", values=ITEMS)
+    wide.columns = [f"{item}_{wave}" for item, wave in wide.columns]
+    waves = [[f"{item}_{wave}" for item in ITEMS] for wave in (1, 2)]
+    ladder = sem.longitudinal_invariance(waves, wide, ordered=True, factor="mood")
+    steps = list(dict.fromkeys(r.term for r in answer.rows if r.block == "steps"))
+    assert steps == [step.name for step in ladder.steps]
+    assert "thresholds" in steps
+    assert value(answer, "metric", "chisq_difference", "p_value") == ladder.step("metric").difference.p_value

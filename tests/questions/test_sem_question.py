@@ -197,8 +197,8 @@ def test_a_ladder_of_ordered_answers_begins_with_thresholds(frame):
     ladder = sem.invariance("mood =~ a + b + c + d", cut, group="sex", ordered=ITEMS)
     wanted = ladder.step("metric").difference.p_value
     assert row(answer, "differences", "metric", "chisq_difference").p_value == wanted
-    with pytest.raises(ValidationError, match="'ordered' goes with groups"):
-        study(type="invariance", scales=["mood"], ordered=True)
+    with pytest.raises(ValidationError, match="'ordered' goes without"):
+        study(type="invariance", scales=["mood"], over="sex", ordered=True, estimator="MLR")
 
 
 def test_a_ladder_in_two_stages_takes_a_scaled_difference(frame):

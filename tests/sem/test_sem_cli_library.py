@@ -81,6 +81,15 @@ def test_the_ladder_over_waves_takes_the_waves_from_the_model(csv, hs):
     assert [s["fit"]["chisq"] for s in found["steps"]] == [s.fit.fit["chisq"] for s in ours.steps]
 
 
+def test_the_ladder_of_ordered_answers_over_waves(load_data, tmp_path):
+    path = tmp_path / "waves.csv"
+    load_data("waves_ordered").to_csv(path, index=False)
+    model = "f1 =~ a1 + b1 + c1 + d1; f2 =~ a2 + b2 + c2 + d2"
+    found = read(model, path, "--ladder", "--waves", "--ordered", "a1,b1,c1,d1,a2,b2,c2,d2")
+    assert [s["name"] for s in found["steps"]] == ["configural", "thresholds", "metric", "scalar", "strict"]
+    assert found["method"] == "satorra.2000"
+
+
 def test_a_ladder_over_waves_takes_no_more_than_indicators(csv):
     error = run("f1 =~ x1 + x2; f2 =~ x4 + a*x5; x1 ~~ x4", csv, "--ladder", "--waves").exception
     assert isinstance(error, UsageError)

@@ -57,6 +57,7 @@ def _ladder(question: Invariance, scored: Scored, key: ScaleKey) -> InvarianceLa
     rows = frame if question.wave is None else frame[frame["wave"] == question.wave]
     if question.over == "waves":
         wide, indicators = side_by_side(frame, key, _waves(question, scored), cluster=question.cluster)
+        options["ordered"] = question.ordered
         return sem.longitudinal_invariance(indicators, wide, factor=key.name, **options)
     require_columns(frame, [question.over], question=question.name)
     items = reversed_items(rows, [key]).assign(**{question.over: rows[question.over]})

@@ -226,7 +226,7 @@ class Invariance(Question):
     )
     ordered: bool = Field(
         False,
-        description="True: answers are ordered categories; the ladder between groups then begins with equal "
+        description="True: answers are ordered categories, three or more; the ladder begins with equal "
         "thresholds.",
     )
     cluster: Name | None = Field(
@@ -240,10 +240,10 @@ class Invariance(Question):
 
     @model_validator(mode="after")
     def _ordered_items_have_their_ways(self) -> Invariance:
-        if self.ordered and (self.over == "waves" or self.estimator or self.cluster):
+        if self.ordered and (self.estimator or self.cluster):
             raise ValueError(
-                "'ordered' goes with groups ('over' a cluster level or a variable), without 'estimator' and "
-                "'cluster'; leave 'ordered' out to treat the answers as numbers"
+                "'ordered' goes without 'estimator' and 'cluster'; leave 'ordered' out to treat the answers "
+                "as numbers"
             )
         return self
 

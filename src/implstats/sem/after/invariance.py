@@ -24,8 +24,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from implstats.errors import UsageError, did_you_mean
-from implstats.sem.after.compare import _changes as changes
 from implstats.sem.after.compare import Difference, difference, method_of, reproduced
+from implstats.sem.after.compare import _changes as changes
 from implstats.sem.data.groups import group_rows
 from implstats.sem.estimators.search import Problem, build_problem
 from implstats.sem.fit import fit_problem
@@ -282,12 +282,8 @@ def _start(problem: Problem, before: SemResult | None) -> Array | None:
 
 def problems_of(texts: Sequence[ModelText], data: pd.DataFrame, **common: Any) -> list[Problem]:
     """Return the problems of several models of one frame without groups; all must hold the same variables."""
-    options = check_options(
-        group=None, group_equal=(), ordered=(), parameterization="delta", orthogonal=False,
-        std_lv=False, meanstructure=True, **common,
-    )  # fmt: skip
+    options = check_options(group=None, group_equal=(), orthogonal=False, std_lv=False, **common)
+    options = with_thresholds(texts[0], data, options)
     tables = [build_table(text, options) for text in texts]
-    return [
-        build_problem(text, table, take_all(data, table, options, None), options)
-        for text, table in zip(texts, tables, strict=True)
-    ]
+    sample = take_all(data, tables[0], options, None)
+    return [build_problem(text, table, sample, options) for text, table in zip(texts, tables, strict=True)]
