@@ -13,6 +13,7 @@ from implstats import sem
 
 STORED = Path(__file__).parents[1] / "reference" / "sem" / "fixed_predictors.json.gz"
 REFERENCE = json.loads(gzip.decompress(STORED.read_bytes()))
+DIFFERENCES = REFERENCE.pop("differences")
 # lavaan's fits are polished; its standardised errors come from derivatives by complex steps.
 POLISHED = 1e-7
 # With gaps and in groups the end of lavaan's search stays.
@@ -94,3 +95,14 @@ def test_residuals_with_errors_and_summaries(case, kind, fitted):
             if isinstance(value, float | int) and ours is not None:
                 limit = max(close, CLOSE_FIT)
                 assert ours == pytest.approx(value, rel=limit, abs=limit), (summary, field)
+
+
+@pytest.mark.parametrize("case", ["MLR", "MLM", "MLMV", "cluster ML", "cluster MLR"])
+def test_difference_tests(case, load_data):
+    frame = load_data("mediation_n250").assign(team=np.tile(np.arange(25), 10))
+    call = {"estimator": case.split()[-1]} | ({"cluster": "team"} if "cluster" in case else {})
+    free, zero = (sem.fit(DIFFERENCES[model], frame, **call) for model in ("free", "zero"))
+    for method, theirs in DIFFERENCES[case].items():
+        found = sem.compare(free, zero, method=method)
+        assert found.df == 2
+        assert found.chisq == pytest.approx(theirs, rel=SEARCHED), method

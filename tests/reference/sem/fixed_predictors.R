@@ -26,6 +26,17 @@ for (e in c("ML", "MLR", "MLM", "MLMV")) {
 out[["factor groups ML"]] <- case(gsub("a[*]|b[*]|\nind.*", "", factor), hs, group = "school", group.equal = "loadings")
 out[["factor cluster MLR"]] <- case(factor, hs, estimator = "MLR", cluster = "team")
 for (e in c("ML", "MLR")) out[[paste("factor fiml", e)]] <- case(factor, gaps, estimator = e, missing = "fiml")
+med$team <- rep(1:25, 10)
+free <- "M1 ~ a*X + C\nM2 ~ X\nY ~ b*M1 + M2 + C"
+zero <- "M1 ~ a*X + C\nM2 ~ 0.2*X\nY ~ b*M1 + M2 + 0*C"
+difference <- function(methods, ...) {
+  f <- sem(free, med, ..., control = list(rel.tol = 1e-10)); g <- sem(zero, med, ..., control = list(rel.tol = 1e-10))
+  lapply(setNames(nm = methods), function(m) suppressWarnings(lavTestLRT(f, g, method = m))[2, "Chisq diff"])
+}
+three <- c("satorra.bentler.2001", "satorra.bentler.2010", "satorra.2000")
+out$differences <- list(free = free, zero = zero, MLR = difference(three, estimator = "MLR"), MLM = difference(three, estimator = "MLM"),
+  MLMV = difference("satorra.2000", estimator = "MLMV"), "cluster ML" = difference(three, cluster = "team"),
+  "cluster MLR" = difference(three, cluster = "team", estimator = "MLR"))
 con <- gzfile("fixed_predictors.json.gz", "w")
 writeLines(toJSON(out, digits = I(12), auto_unbox = TRUE, na = "null"), con)
 close(con)
