@@ -27,7 +27,12 @@ from implstats.sem.language.syntax import ModelTextError
 from implstats.sem.model.two_level import Levels, two_level_model
 from implstats.sem.results import OptimiserRecord
 from implstats.sem.two_level_assemble import Asked, failed_two_level, successful_two_level
-from implstats.sem.two_level_checks import check_at_zero, check_level_2, check_predictors
+from implstats.sem.two_level_checks import (
+    check_at_zero,
+    check_level_2,
+    check_little_between,
+    check_predictors,
+)
 from implstats.sem.two_level_record import TwoLevelResult
 
 if TYPE_CHECKING:
@@ -206,6 +211,7 @@ def _fitted(
         decrement=search.optimum.decrement, smallest_information=search.smallest, start=search.start,
     )  # fmt: skip
     if verdict_of(checks) == "failed":
+        checks += check_little_between(sample, levels)
         return failed_two_level(levels, sample, asked, checks, converged=search.converged, optimiser=record)
     return successful_two_level(problem, search, asked, df=df, record=record, checks=checks)
 

@@ -89,7 +89,7 @@ def successful_two_level(
     moments = level_moments(levels, theta)
     saturated = saturated_two_level(sample, asked.h1)  # type: ignore[arg-type]
     baseline, baseline_value = _baseline(levels, sample)
-    gap = float(sample.n * (search.optimum.evaluation.value - saturated.value)) if df else 0.0
+    gap = float(sample.n * (search.optimum.evaluation.value - saturated.value))
     of_fit = _record(levels, sample, search, saturated, baseline_value, df=df, gap=gap)
     covariance, robust = _inference(problem, search, asked, saturated, baseline, of_fit)
     fit = two_level_indices(
@@ -145,7 +145,7 @@ def _record(
     sizes = [len(structure.observed) for structure in levels.structures]
     pairs = [m * (m - 1) // 2 for m in sizes], [m * (m - 1) // 2 for m in n_x]
     return FitRecord(
-        n=n, n_free=levels.table.n_free - search.n_equal, df=df, chisq=max(gap, 0.0),
+        n=n, n_free=levels.table.n_free - search.n_equal, df=df, chisq=max(gap, 0.0) if df else 0.0,
         baseline_chisq=np.nan if baseline is None else float(n * (baseline - saturated.value)),
         baseline_df=sum(pairs[0]) - sum(pairs[1]), logl=logl, logl_saturated=logl + 0.5 * gap, means=True,
         n_moments=levels.n_moments, groups=(_persons(n, saturated),),

@@ -29,6 +29,8 @@ from implstats.sem.model.two_level import Levels
 
 Array = NDArray[np.float64]
 LEAST_CLUSTERS, ENOUGH_CLUSTERS = 20, 50
+# A share of variance between clusters below which level 2 is known to make trouble.
+LITTLE = 0.05
 INSTEAD = (
     "Fit one level with cluster=, whose standard errors allow for the clusters; or the within part by "
     "itself, with the "
@@ -142,6 +144,23 @@ def check_at_zero(names: Sequence[str]) -> list[Check]:
                 "no standard error, and chi-square and p-values are not exact at a bound. To state it in the "
                 "model, write "
                 f"'{names[0]} ~~ 0*{names[0]}' at level 2.",
+    )]  # fmt: skip
+
+
+def check_little_between(sample: TwoLevelSample, levels: Levels) -> list[Check]:
+    """After a failure, say where hardly anything varies between clusters."""
+    total = np.diag(sample.cov)
+    between = dict(zip(levels.between.observed, np.diag(sample.start_between.cov), strict=True))
+    flat = [n for n in levels.both if between[n] < LITTLE * total[levels.names.index(n)]]
+    if not flat:
+        return []
+    return [Check(
+        name="little_between", status="warn",
+        message=f"Less than {LITTLE:.0%} of the variance of {named_list(flat)} lies between clusters, so "
+                "that a model at "
+                "level 2 may have no maximum of the likelihood. Take std_lv=True (the first indicator gives "
+                "a factor "
+                "its scale), fix residual variances of level 2 at zero, or fit one level with cluster=.",
     )]  # fmt: skip
 
 

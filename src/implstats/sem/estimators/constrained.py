@@ -66,14 +66,19 @@ class _Point:
 
 
 def minimise_constrained(
-    criterion: Criterion, equalities: System, inequalities: System, start: Array
+    criterion: Criterion,
+    equalities: System,
+    inequalities: System,
+    start: Array,
+    *,
+    steps: int = MAX_ITERATIONS,
 ) -> ConstrainedOptimum:
     """Return the optimum of F subject to c = 0 and to c >= 0, from a start where F is finite."""
     active: list[int] = []
     point, solved = start, active
     for _ in range(MAX_CHANGES):
         solved = list(active)
-        here, iterations = _solve(criterion, _joined(equalities, inequalities, active), point)
+        here, iterations = _solve(criterion, _joined(equalities, inequalities, active), point, steps)
         value, _ = inequalities(here.u)
         n_equal = len(here.c) - len(active)
         multipliers = here.multiplier[n_equal:]
@@ -101,16 +106,16 @@ def _joined(equalities: System, inequalities: System, active: list[int]) -> Syst
     return joined
 
 
-def _solve(criterion: Criterion, system: System, start: Array) -> tuple[_Point, int]:
+def _solve(criterion: Criterion, system: System, start: Array, steps: int) -> tuple[_Point, int]:
     c, C = system(start)
     if not len(c):
-        free = minimise(criterion, start)
+        free = minimise(criterion, start, max_iterations=steps)
         return _Point(free.theta, free.evaluation, c, C, np.zeros(0)), free.iterations
     mode: Curvature = "expected"
     here = _Point(start, criterion(start, mode), c, C, np.zeros(len(c)))
     penalty = 1.0
     iteration = 0
-    while iteration < MAX_ITERATIONS:
+    while iteration < steps:
         iteration += 1
         step, multiplier = _step(here, system)
         if not np.all(np.isfinite(step)):
@@ -217,7 +222,9 @@ def _finish(
     gradient = Z.T @ _gradient(here.evaluation)
     H = _hessian(here, _joined(equalities, inequalities, active) if len(here.c) else None)
     reduced = Z.T @ H @ Z
-    proper = not reduced.size or float(np.linalg.eigvalsh(reduced)[0]) > 0
+    roots = np.linalg.eigvalsh(reduced) if reduced.size else np.ones(1)
+    # Beyond rounding: a curvature that is flat to the last digit cannot be solved for.
+    proper = bool(roots[0] > 1e-15 * max(float(roots[-1]), 0.0))
     decrement = float(gradient @ np.linalg.solve(reduced, gradient)) if proper and reduced.size else 0.0
     broken = max([0.0, *np.abs(c).tolist(), *(-value).tolist()])
     return ConstrainedOptimum(

@@ -17,7 +17,7 @@ from implstats.sem.estimators.constraints import Constraints, Space, linear_spac
 from implstats.sem.estimators.criterion import criterion_of
 from implstats.sem.estimators.least_squares import derived_values
 from implstats.sem.estimators.ml import Curvature, Evaluation
-from implstats.sem.estimators.optimise import Criterion, Optimum, minimise
+from implstats.sem.estimators.optimise import MAX_ITERATIONS, Criterion, Optimum, minimise
 from implstats.sem.language.constraints import Constraint
 from implstats.sem.language.syntax import ModelText, ModelTextError
 from implstats.sem.language.table import ParameterTable, build_table
@@ -126,25 +126,31 @@ def build_problem(text: ModelText, table: ParameterTable, sample: GroupedSample,
     )
 
 
-def search_optimum(problem: Problem, *, start: Array | None = None) -> Search | None:
+def search_optimum(
+    problem: Problem, *, start: Array | None = None, steps: int = MAX_ITERATIONS
+) -> Search | None:
     """Return the judged optimum of a problem, ``None`` where no start gives a proper covariance matrix.
 
     Parameters
     ----------
     start : ndarray, shape (q,), optional
         Tried before the model's own starts.
+    steps : int
+        Most steps from each start.
     """
-    found = None if start is None else search_from(problem, [start])
+    found = None if start is None else search_from(problem, [start], steps=steps)
     if found is None or not found.proper:
-        found = search_from(problem, None) or found
+        found = search_from(problem, None, steps=steps) or found
     options = problem.options
     standby = options.automatic and not options.std_lv and not problem.table.constraints
     if standby and (found is None or not found.proper):
-        found = _from_unit_variances(problem) or found
+        found = _from_unit_variances(problem, steps) or found
     return found
 
 
-def search_from(problem: Problem, starts: Sequence[Array] | None) -> Search | None:
+def search_from(
+    problem: Problem, starts: Sequence[Array] | None, *, steps: int = MAX_ITERATIONS
+) -> Search | None:
     """Search from each start until one leads to a proper optimum; else return the last attempt."""
     criterion = criterion_of(problem.structures, problem.sample)
     samples = [group.moments for group in problem.sample.groups]
@@ -154,7 +160,7 @@ def search_from(problem: Problem, starts: Sequence[Array] | None) -> Search | No
     for number, theta in enumerate(points, start=1):
         point = theta if problem.space is None else problem.space.outside(problem.space.inside(theta))
         if np.isfinite(criterion(point, "none").value):
-            attempt = _judged(problem, criterion, point, number)
+            attempt = _judged(problem, criterion, point, number, steps)
             if attempt.proper:
                 break
     return attempt
@@ -201,7 +207,7 @@ def with_derived(problem: Problem, optimum: Optimum) -> Optimum:
     return replace(optimum, evaluation=replace(optimum.evaluation, blocks=tuple(blocks)))
 
 
-def _from_unit_variances(problem: Problem) -> Search | None:
+def _from_unit_variances(problem: Problem, steps: int) -> Search | None:
     """Search from the optimum of the same model with unit latent variances; ``None`` if improper."""
     try:
         options = replace(problem.options, std_lv=True)
@@ -211,12 +217,12 @@ def _from_unit_variances(problem: Problem) -> Search | None:
     if table.n_free != problem.table.n_free:
         return None
     unit = build_problem(problem.text, table, problem.sample, options)
-    solved = search_from(unit, None)
+    solved = search_from(unit, None, steps=steps)
     if solved is None or not solved.proper:
         return None
     values = row_values(table, unit.structures, solved.optimum.theta)
     start = marker_start(problem.table, table, values)
-    found = None if start is None else search_from(problem, [start])
+    found = None if start is None else search_from(problem, [start], steps=steps)
     return replace(found, start=0) if found is not None and found.proper else None
 
 
@@ -234,7 +240,7 @@ def within(criterion: Criterion, space: Space) -> Criterion:
 
 
 def _constrained(
-    criterion: Criterion, constraints: Constraints, space: Space, theta: Array
+    criterion: Criterion, constraints: Constraints, space: Space, theta: Array, steps: int
 ) -> tuple[ConstrainedOptimum, list[Constraint]]:
     curved = constraints.of(equality=True, linear=False)
     bounds = constraints.of(equality=False)
@@ -247,15 +253,15 @@ def _constrained(
         return system
 
     found = minimise_constrained(
-        within(criterion, space), system_of(curved), system_of(bounds), space.inside(theta)
+        within(criterion, space), system_of(curved), system_of(bounds), space.inside(theta), steps=steps
     )
     return found, bounds
 
 
-def _judged(problem: Problem, criterion: Criterion, theta: Array, number: int) -> Search:
+def _judged(problem: Problem, criterion: Criterion, theta: Array, number: int, steps: int) -> Search:
     return judged_optimum(
         criterion, theta, number=number, table=problem.table, constraints=problem.constraints,
-        space=problem.space, n=problem.sample.n,
+        space=problem.space, n=problem.sample.n, steps=steps,
     )  # fmt: skip
 
 
@@ -268,13 +274,14 @@ def judged_optimum(
     constraints: Constraints | None,
     space: Space | None,
     n: int,
+    steps: int = MAX_ITERATIONS,
 ) -> Search:
     """Return the optimum reached from theta, where F is finite, within the constraints, and judge it."""
     tangent, n_equal, extra = None, 0, []
     if constraints is None or space is None:
-        optimum = minimise(criterion, theta)
+        optimum = minimise(criterion, theta, max_iterations=steps)
     else:
-        found, bounds = _constrained(criterion, constraints, space, theta)
+        found, bounds = _constrained(criterion, constraints, space, theta, steps)
         tangent = space.basis @ found.tangent
         tangent[np.abs(tangent) < 1e-13] = 0.0
         n_equal = table.n_free - space.basis.shape[1] + found.rank

@@ -29,6 +29,8 @@ Array = NDArray[np.float64]
 Criterion = Callable[[Array, Curvature], Evaluation]
 # A variance this small against the variable's own, held at its bound, is zero.
 AT_ZERO = 1e-7
+# A proper optimum is reached in about ten; where level 2 hardly varies the likelihood may have none.
+MOST_STEPS = 50
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -140,10 +142,13 @@ def _judge(problem: TwoLevelProblem, theta: Array, space: Space | None, number: 
     constraints = problem.constraints
     if space is not None and constraints is None:
         constraints = Constraints(table=problem.table, exo={})
-    return judged_optimum(
-        problem.criterion, point, number=number, table=problem.table, constraints=constraints, space=space,
-        n=problem.sample.n,
-    )  # fmt: skip
+    try:
+        return judged_optimum(
+            problem.criterion, point, number=number, table=problem.table, constraints=constraints,
+            space=space, n=problem.sample.n, steps=MOST_STEPS,
+        )  # fmt: skip
+    except np.linalg.LinAlgError:  # the search ran into a curvature that is flat to the last digit
+        return None
 
 
 def _from_starts(problem: TwoLevelProblem, starts: list[Array], space: Space | None) -> Search | None:

@@ -91,7 +91,7 @@ def read_two_level(model: str) -> tuple[ModelText, ModelText, ModelText]:
     level_of = {
         block: SPELLINGS.get(block.lower()) for block in {*text.blocks, *(t.block for t in text.terms)}
     }
-    if sorted(level_of.values(), key=str) != [1, 2]:
+    if sorted(level_of.values(), key=str) != [1, 2] or len(text.blocks) != 2:
         raise UsageError(
             "A two-level model has one block 'level: 1' and one 'level: 2', and no line before them."
         )
