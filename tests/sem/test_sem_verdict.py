@@ -9,7 +9,7 @@ import pytest
 from implstats import sem
 from implstats.errors import ImplstatsError, UsageError
 from implstats.sem import checks
-from implstats.sem.estimators import optimise
+from implstats.sem.estimators import optimise, search
 from implstats.sem.estimators.optimise import Optimum
 
 ONE = "f =~ a + b + c + d"
@@ -85,7 +85,10 @@ def test_a_saddle_is_no_minimum():
 
 @pytest.mark.parametrize("most", [1, 2])
 def test_a_search_that_is_cut_short_shows_no_number(frame, monkeypatch, most):
-    monkeypatch.setitem(optimise.minimise.__kwdefaults__, "max_iterations", most)
+    def short(criterion, theta, **_):
+        return optimise.minimise(criterion, theta, max_iterations=most)
+
+    monkeypatch.setattr(search, "minimise", short)
     result = sem.fit(TWO, frame)
     assert not result.converged
     assert_shows_nothing(result)
