@@ -172,6 +172,15 @@ def test_between_variable_that_varies_in_a_cluster_is_named(small):
     assert "level" in str(caught.value)
 
 
+def test_a_missing_value_of_level_2_leaves_its_row_out_and_is_no_difference(small):
+    holes = small.copy()
+    holes.loc[3, "z"] = np.nan  # the others of the cluster have it
+    result = sem.fit_two_level(MODELS["outcomes"], holes, cluster="team", kind="cfa")
+    alone = sem.fit_two_level(MODELS["outcomes"], small.drop(index=3), cluster="team", kind="cfa")
+    assert result.n_dropped == 1
+    assert result.fit["logl"] == alone.fit["logl"]
+
+
 def test_within_variable_that_varies_between_clusters_is_allowed(small):
     """A variable of level 1 alone has no part between clusters, by the model."""
     result = sem.fit_two_level(MODELS["indicators"], small, cluster="team", kind="cfa")

@@ -157,12 +157,12 @@ def _moments(cov: Array, mean: Array, n: int) -> SampleMoments:
 
 
 def varying_names(values: Array, cluster: Index, names: Sequence[str], which: Index) -> list[str]:
-    """Return which of some columns are not constant within clusters."""
-    order = np.argsort(cluster, kind="stable")
-    sorted_values, codes = values[order][:, which], cluster[order]
-    same = codes[1:] == codes[:-1]
-    differs = (sorted_values[1:] != sorted_values[:-1]) & ~(
-        np.isnan(sorted_values[1:]) & np.isnan(sorted_values[:-1])
-    )
-    varies = (differs & same[:, None]).any(axis=0)
-    return [names[k] for k, v in zip(which, varies, strict=True) if v]
+    """Return which of some columns differ within a cluster between the persons who have a value."""
+    found = []
+    for k in which:
+        there = np.flatnonzero(~np.isnan(values[:, k]))
+        there = there[np.argsort(cluster[there], kind="stable")]
+        same = cluster[there[1:]] == cluster[there[:-1]]
+        if np.any(same & (values[there[1:], k] != values[there[:-1], k])):
+            found.append(names[k])
+    return found
