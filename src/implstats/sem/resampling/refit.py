@@ -26,6 +26,8 @@ from implstats.sem.resampling.newton import CHUNK, Evaluate, solve_many
 Array = NDArray[np.float64]
 Flags = NDArray[np.bool_]
 Index = NDArray[np.intp]
+# A search that ends at all takes ten or twenty steps; samples without an optimum must not cost many more.
+SINGLE_STEPS = 40
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -170,7 +172,7 @@ def search_sample(estimated: Estimated, sample: GroupedSample) -> tuple[Array, f
     problem = estimated.problem
     try:
         other = build_problem(problem.text, problem.table, sample, problem.options)
-        found = search_optimum(other, start=estimated.optimum.theta)
+        found = search_optimum(other, start=estimated.optimum.theta, steps=SINGLE_STEPS)
     except (ModelTextError, DataError, np.linalg.LinAlgError):
         found = None
     if found is None or not found.proper:
