@@ -90,6 +90,20 @@ def test_index_times_its_count_of_persons_is_what_a_refit_gains(weighed_referenc
         assert row.epc == pytest.approx(change.estimate, rel=0.25)
 
 
+def test_a_regression_of_a_fixed_predictor_makes_it_random(weighed_reference, weighed_fit):
+    # f ~ x9, x9 ~ x2, x1 ~ x9 and x2 ~ x9 free the same covariance, so that their indices are equal. lavaan
+    # takes the predictors' moments as known in the wider model too: 2.65, 2.65, 2.14 and 1.97, and lists x1
+    # ~~ x2 with 1e-32.
+    table = weighed_reference["ml_predictors"]["mi"]
+    places, found = _places(table), _found(weighed_fit("ml_predictors"))
+    for place in set(places) & set(found):
+        if place[1] != "~" or place[0][0] not in ("x1", "x2"):
+            assert found[place].mi == pytest.approx(table["mi"][places[place]], rel=TOLERANCE)
+    assert all(table["mi"][k] < 1e-20 for place, k in places.items() if place not in found)
+    indices = [found[pair, "~", 1].mi for pair in (("f", "x9"), ("x9", "x2"), ("x1", "x9"), ("x2", "x9"))]
+    assert indices == pytest.approx([indices[0]] * 4, rel=1e-9)
+
+
 def test_an_ordered_item_predicts_nothing_under_delta(load_data):
     data = load_data("bfi_a5_cov").head(700)
     model, items = "A =~ A2 + A3 + A5\nA4 ~ A + age\nA1 ~ A + age", [f"A{k}" for k in range(1, 6)]

@@ -14,7 +14,7 @@ ORDERED = (
 )  # fmt: skip
 VALUES_ONLY = ("mixed", "mixed_theta", "predictor", "mediator")
 GROUPS = ("groups", "groups_equal", "groups_equal_theta")
-CONTINUOUS = ("gls", "hs_wls", "gls_equal", "wls_structural", "gls_metric", "gls_path")
+CONTINUOUS = ("gls", "hs_wls", "gls_equal", "wls_structural", "gls_metric", "gls_path", "ml_predictors")
 # lavaan gives no residuals of these; ours are checked by the matrices and by simulation.
 WITHOUT = ("uls", "hs_dwls", "hs_uls", "dwls_scalar")
 KINDS = ("raw", "cor.bentler", "cor.bollen", "normalized", "standardized")

@@ -84,7 +84,7 @@ all <- list(
   wls_structural = hs(paste0(m3, "\nspeed ~ visual + textual"), estimator = "WLS", fun = "sem"),
   gls_metric = hs(m3, estimator = "GLS", group = "school", group.equal = "loadings"),
   dwls_scalar = hs(m3, estimator = "DWLS", group = "school", group.equal = c("loadings", "intercepts")),
-  ml_predictors = ask("f =~ x4 + x5 + x6\nf ~ a*x1 + x2\nx9 ~ b*f + x1\nind := a*b", "hs1939", fun = "sem"),
+  ml_predictors = ask("f =~ x4 + x5 + x6\nf ~ a*x1 + x2\nx9 ~ b*f + x1\nind := a*b", "hs1939", fixed.x = TRUE, fun = "sem"),
   cluster = ask("LEAD =~ LEAD01 + a*LEAD02 + a*LEAD03 + LEAD04 + LEAD05\nTSIG =~ TSIG01 + TSIG02 + TSIG03", "lq2002",
     estimator = "MLR", cluster = "COMPID"),
   two_stage = ask(hequal, "hs1939_missing", missing = "two.stage", em.h1.tol = 1e-13, em.h1.iter.max = 20000L),
