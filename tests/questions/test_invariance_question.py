@@ -132,3 +132,13 @@ def test_ordered_answers_over_waves_begin_with_thresholds():
     assert steps == [step.name for step in ladder.steps]
     assert "thresholds" in steps
     assert value(answer, "metric", "chisq_difference", "p_value") == ladder.step("metric").difference.p_value
+
+
+def test_a_step_that_restricts_nothing_has_a_reason_instead_of_a_test():
+    data = frame()
+    data[ITEMS] = data[ITEMS].apply(lambda x: np.digitize(x, [-0.6, 0.6]) + 1.0)
+    answer = ask(data, ordered=True)
+    (found,) = [r for r in answer.rows if (r.term, r.quantity) == ("thresholds", "chisq_difference")]
+    assert (found.estimate, found.df) == (None, 0.0)
+    assert "restricts nothing" in found.reason
+    assert value(answer, "thresholds", "cfi_difference") == pytest.approx(0.0, abs=1e-6)

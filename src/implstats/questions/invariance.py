@@ -147,7 +147,8 @@ def _difference_rows(step: InvarianceStep, common: dict[str, Any]) -> list[Row]:
     if found is None:
         return []
     shared = {**common, "block": "differences", "term": step.name, "n_obs": step.fit.n_obs}
-    test = Row(**shared, quantity="chisq_difference", estimate=finite_or_none(found.chisq),
+    untested = {"reason": found.reason} if found.chisq is None else {}
+    test = Row(**shared | untested, quantity="chisq_difference", estimate=finite_or_none(found.chisq),
                statistic=finite_or_none(found.chisq), df=float(found.df), df_method=found.method,
                p_value=finite_or_none(found.p_value))  # fmt: skip
     return [test] + [

@@ -34,7 +34,8 @@ def _one_ladder(book: Book, analysis: str) -> list[TableSpec]:
     return [
         make_table(
             book, name=f"invariance-{analysis.replace(':', '-')}", title=book.name_of(analysis),
-            columns=headers("Model", "χ²", "df", "CFI", "RMSEA", "SRMR", "Δχ²", "Δdf", "p", "ΔCFI", "ΔRMSEA"),
+            columns=headers("Model", "χ²", "df", "CFI", "RMSEA", "SRMR", "Δχ²", "Δdf", "p", "ΔCFI", "ΔRMSEA",
+                            "ΔSRMR"),
             rows=body, source=rows,
             note=f"Estimator: {methods}. Each model adds an equality to the one above and is compared with "
             "it; robust indices and scaled differences where the estimator has them.",
@@ -55,7 +56,7 @@ def _line(rows: list[Row], step: str) -> list[Cell]:
         index("cfi"), index("rmsea"), index("srmr"), _number(test, 2),
         Cell() if test is None else cell_of(test, "df", "number", decimals=0),
         Cell() if test is None else cell_of(test, "p_value", "p", decimals=3), index("cfi_difference"),
-        index("rmsea_difference"),
+        index("rmsea_difference"), index("srmr_difference"),
     ]  # fmt: skip
 
 
