@@ -167,7 +167,7 @@ UNSUPPORTED = [
     ("f =~ c(1, 1)*a + b", "groups"),
     ("y ~ a:b", "product"),
     ("f =~ a + equal('f=~a')*b", "same label"),
-    ("efa('x')*f =~ a + b", "left of"),
+    ("efa('x')*f =~ a + b", r"sem\.explore"),
 ]
 
 
