@@ -246,3 +246,11 @@ def test_fixed_predictors_are_served_under_every_estimator(mediation):
             assert row.mi == pytest.approx(plain[place].mi, rel=1e-7, abs=1e-9)
             # X, C and the errors are simulated normal: no factor of two, but for indices near zero.
             assert row.mi < 0.5 or 0.5 < row.mi_robust / row.mi < 2.0
+
+
+@pytest.mark.parametrize("estimator", ["ML", "MLR", "MLM"])
+def test_four_ways_to_free_one_covariance_have_one_statistic(hs, estimator):
+    model = "f =~ x4 + x5 + x6\nf ~ x1 + x2\nx9 ~ f + x1"
+    rows = sem.modification_indices(sem.fit(model, hs, estimator=estimator), kinds=["~"], robust=True).rows
+    assert len(rows) == 4
+    assert [r.mi_robust for r in rows] == pytest.approx([rows[0].mi_robust] * 4, rel=1e-8)
