@@ -138,3 +138,16 @@ def test_without_bootstrap_and_levels_there_are_no_such_tables(five_waves):
     names = [t.name for q in book.questions if q.kind == "path" for t in sem.parameter_tables(book, q)]
     assert names == ["parameters-pathways"]
     assert graph.levels_of_model(book, "pathways") == [""]
+
+
+def test_thresholds_and_response_scales_are_named_after_their_item(book_of):
+    rows = [
+        Row(**COMMON, block="parameters", quantity="threshold", term="readiness | t2", estimate=0.4,
+            statistic=8.0, p_value=0.001, **interval(0.4, 0.05) | {"conf_level": 0.95}),
+        Row(**COMMON, block="parameters", quantity="scaling", term="readiness ~*~ readiness", estimate=1.0),
+    ]  # fmt: skip
+    shown = [line[0] for line in lines(by_name(book_of(rows))["parameters-q"])]
+    assert shown == ["Thresholds", "Readiness, threshold 2"], "scales fixed at one are not shown"
+    free = [rows[0], replace(rows[1], std_error=0.1)]
+    shown = [line[0] for line in lines(by_name(book_of(free))["parameters-q"])]
+    assert shown[2:] == ["Response scales", "Readiness"]

@@ -161,6 +161,11 @@ class Book:
 
     def parameter(self, term: str) -> str:
         """Return a SEM parameter ``lhs op rhs`` with labels and a readable operator."""
+        left, op, right = [*term.split(" ", 2), "", ""][:3]
+        if op == "~*~":
+            return self.thing(left)
+        if op == "|":
+            return f"{self.thing(left)}, threshold {right.removeprefix('t')}"
         signs = {"=~": "→", "~~": "↔", "~1": "", "~": "←", ":=": "="}
         for op in ("=~", "~~", "~1", ":=", "~"):
             if op in term:

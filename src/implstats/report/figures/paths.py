@@ -225,5 +225,5 @@ def _alt(book: Book, analysis: str, edges: list[Edge]) -> str:
     ]
     open_ones = sum(1 for e in paths if not e.clear and e.op == "~")
     found = f"Paths whose interval excludes zero: {listed(clear)}." if clear else "No interval excludes zero."
-    open_text = counted(open_ones, "path")
-    return f"{kind}, {sentence(book.name_of(analysis))} {found} The interval of {open_text} includes zero."
+    rest = f" The interval of {counted(open_ones, 'path')} includes zero." if open_ones and clear else ""
+    return f"{kind}, {sentence(book.name_of(analysis))} {found}{rest}"

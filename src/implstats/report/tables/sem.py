@@ -20,7 +20,7 @@ from implstats.results.rows import Row
 PANELS = {
     "loading": "Loadings", "regression": "Regressions", "defined": "Defined parameters",
     "covariance": "Covariances", "variance": "Variances", "intercept": "Intercepts",
-    "threshold": "Thresholds",
+    "threshold": "Thresholds", "scaling": "Response scales",
 }  # fmt: skip
 
 
@@ -138,6 +138,8 @@ def _panels(book: Book, rows: list[Row], std: dict[tuple[str, str], Row]) -> lis
     for group in groups:
         for quantity in [*PANELS, *sorted({r.quantity for r in rows} - set(PANELS))]:
             mine = [r for r in rows if r.quantity == quantity and r.level == group]
+            if quantity == "scaling" and not any(r.std_error for r in mine):
+                continue  # one by convention or implied by the rest: nothing was estimated
             if mine:
                 heading = PANELS.get(quantity, quantity)
                 out.append([words(f"{heading} ({group})" if len(groups) > 1 and group else heading)])
