@@ -207,6 +207,23 @@ def test_tables_give_the_moments_of_each_resample(load_data, kind):
         np.testing.assert_allclose(found.variances[r], np.diag(one.gamma), rtol=1e-10)
 
 
+def test_correlations_do_not_depend_on_where_the_search_begins():
+    """A step from afar once ended where a cell's probability is rounding, at a correlation near one."""
+    rng = np.random.default_rng(0)
+    latent = rng.multivariate_normal([0.0, 0.0], [[1.0, 0.8], [0.8, 1.0]], size=(200, 60))
+    answers = np.digitize(latent, [-0.5, 0.5])
+    cell = 3 * answers[:, :, 0] + answers[:, :, 1]
+    times = np.array([np.bincount(row, minlength=9) for row in cell]).astype(float)
+    codes = np.array([(i, j) for i in range(3) for j in range(3)])
+    found = [
+        resampled_tables(codes, [3, 3], times, start=np.array([start]), variances=False).statistics[:, -1]
+        for start in np.linspace(-0.9, 0.9, 19)
+    ]
+    assert np.max(found) < 0.97  # sixty persons with .8: what was wrong lay at .99
+    for other in found[1:]:
+        np.testing.assert_allclose(other, found[0], atol=1e-9)
+
+
 @pytest.mark.parametrize("limit", [0.3, *RULES])
 def test_the_bivariate_integral_by_nodes_keeps_its_digits(limit):
     rng = np.random.default_rng(0)
