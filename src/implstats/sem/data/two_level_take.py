@@ -75,8 +75,8 @@ def _rows(gaps: NDArray[np.bool_], no_cluster: NDArray[np.bool_]) -> list[Check]
         name="listwise", status="warn" if lost > 0.05 * len(gaps) else "info",
         message=f"{lost} of {len(gaps)} rows ({lost / len(gaps):.1%}) were left out for missing "
                 f"answers{of_cluster}. That is "
-                "unbiased only where answers are missing completely at random; missing='fiml' uses every "
-                "answer given.",
+                "unbiased only where answers are missing completely at random. One level with cluster= and "
+                "missing='fiml' uses every answer given.",
     )]  # fmt: skip
 
 
