@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 
 from implstats import sem
+from implstats.errors import UsageError
 
 MODEL = "f =~ a + b + c + d + e"
 # Polished reference; 12 digits.
@@ -254,3 +255,12 @@ def test_four_ways_to_free_one_covariance_have_one_statistic(hs, estimator):
     rows = sem.modification_indices(sem.fit(model, hs, estimator=estimator), kinds=["~"], robust=True).rows
     assert len(rows) == 4
     assert [r.mi_robust for r in rows] == pytest.approx([rows[0].mi_robust] * 4, rel=1e-8)
+
+
+def test_a_covariance_matrix_has_no_generalised_statistic(hs):
+    names = ["x1", "x2", "x3", "x4"]
+    result = sem.fit("f =~ x1 + a*x2 + a*x3 + x4", cov=hs[names].cov(), n=301)
+    assert sem.modification_indices(result).rows
+    for ask in (sem.modification_indices, sem.score_tests):
+        with pytest.raises(UsageError, match="persons' answers"):
+            ask(result, robust=True)

@@ -144,7 +144,7 @@ def modification_indices(
     Raises
     ------
     UsageError
-        Unknown kinds or information, a negative minimum.
+        Unknown kinds or information, a negative minimum, ``robust`` of a covariance matrix.
     ModelError
         The fit failed.
 

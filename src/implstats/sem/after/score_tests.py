@@ -119,6 +119,8 @@ def score_tests(
 
     Raises
     ------
+    UsageError
+        Unknown information, ``robust`` of a covariance matrix.
     ModelError
         The fit failed, or the model has no equality constraint.
     NotSupportedError

@@ -18,6 +18,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
+from implstats.errors import UsageError
 from implstats.sem.after.scores import ScoreAt
 from implstats.sem.estimators.fiml import Incomplete
 from implstats.sem.estimators.incomplete import complete_information, moment_derivatives
@@ -37,13 +38,24 @@ Array = NDArray[np.float64]
 
 
 def needs_generalised(options: Options) -> bool:
-    """Whether plain score statistics are too large by design: of clusters, and of moments that are estimates."""
+    """Whether plain score statistics are too large by design: of clusters, and after a first stage."""
     return options.cluster is not None or options.two_stage
 
 
 def score_variance(estimated: Estimated, structures: Sequence[Structure], at: ScoreAt) -> Array:
-    """Return J, shape (q, q), of a model with ``structures`` at its score ``at``."""
+    """Return J, shape (q, q), of a model with ``structures`` at its score ``at``.
+
+    Raises
+    ------
+    UsageError
+        Only a covariance matrix was given.
+    """
     samples = estimated.sample.groups
+    if samples[0].summary:
+        raise UsageError(
+            "robust: generalised score statistics need persons' answers, and this fit has only a covariance "
+            "matrix. Leave robust out."
+        )
     if estimated.options.least_squares:
         return meat(
             [_form(form, block.jacobian) for form, block in zip(forms_of(estimated), at.blocks, strict=True)]
