@@ -233,3 +233,15 @@ def test_the_second_opinion_of_a_structural_model_reaches_the_results(frame):
     found = answer_question(asked.questions[0], scored, second_opinion=True)
     plain = {c.check.name for c in answer_question(asked.questions[0], scored).checks}
     assert {c.check.name for c in found.checks} - plain == {"other_starts", "semopy"} <= set(CHECK_NAMES)
+
+
+def test_clusters_that_cannot_bear_a_level_are_refused_with_what_can_be_done(frame):
+    few = frame[frame.ward < 12]
+    asked = {"type": "cfa", "scales": ["mood"], "cluster": "ward", "levels": True}
+    answer = ask(few, **asked)
+    assert answer.rows[0].verdict == "failed"
+    assert answer.rows[0].estimate is None
+    for words in ("12 clusters cannot bear", "Fit one level with cluster", "mixed model"):
+        assert words in answer.rows[0].reason
+    fitted = ask(few, **asked, few_clusters="fit")
+    assert row(fitted, "icc", "a", "icc", "ward").verdict == "caution"
