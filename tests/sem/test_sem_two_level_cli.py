@@ -45,6 +45,18 @@ def test_standardised_values_of_both_levels(teams, load_data):
     assert [r["value"] for r in found["also"][0]["rows"]] == [p.value for p in ours.parameters]
 
 
+def test_monte_carlo_intervals_of_definitions(teams, load_data):
+    text = LEVELS + "\ngap := a - b"
+    found = json.loads(
+        CliRunner()
+        .invoke(command, [text, str(teams), "--cluster", "cluster", "--monte-carlo", "--seed", "5", "--json"])
+        .output
+    )
+    fit = sem.fit_two_level(text, load_data("demo_twolevel"), cluster="cluster")
+    ours = sem.monte_carlo(fit, seed=5).effects[0]
+    assert found["also"][0]["rows"][0]["conf_low"] == ours.conf_low
+
+
 def test_what_levels_do_not_take_is_named(teams):
     error = run(teams, "--also", "reliability", "--also", "residuals", "--bootstrap", "99").exception
     assert isinstance(error, UsageError)

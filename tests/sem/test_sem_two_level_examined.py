@@ -250,3 +250,44 @@ def test_a_model_that_is_not_identified_fails_and_names_the_parameters(small):
     assert result.verdict == "failed"
     assert all(p.estimate is None for p in result.parameters if p.free)
     assert any("identified" in c.message for c in result.checks)
+
+
+@pytest.fixture(scope="module")
+def defined(small):
+    text = "level: 1\nf =~ y1 + a*y2 + b*y3\nf ~~ v*f\nlevel: 2\nf =~ y1 + a*y2 + b*y3\nf ~~ w*f\n"
+    return sem.fit_two_level(text + "gap := a - b\nicc := w/(v + w)", small, cluster="team")
+
+
+def test_monte_carlo_intervals_of_definitions_over_levels(defined):
+    gap, icc = sem.monte_carlo(defined, seed=4, draws=40000).effects
+    ours = {p.lhs: p for p in defined.parameters if p.op == ":="}
+    # A linear definition is normal: the delta method's interval, up to draws.
+    assert gap.std_error == pytest.approx(ours["gap"].std_error, rel=0.02)
+    assert (gap.conf_low, gap.conf_high) == pytest.approx(
+        (ours["gap"].conf_low, ours["gap"].conf_high), abs=0.01
+    )
+    names = list(defined.free_names)
+    theta, V = defined.fitted.theta, defined.covariance
+    at = [names.index(n) for n in names if n.startswith("f ~~ f")]
+    drawn = np.random.default_rng(9).multivariate_normal(theta[at], V[np.ix_(at, at)], size=40000)
+    low, high = np.quantile(drawn[:, 1] / drawn.sum(axis=1), [0.025, 0.975])
+    assert (icc.conf_low, icc.conf_high) == pytest.approx((low, high), abs=0.01)
+
+
+@pytest.mark.parametrize(
+    "ask",
+    [
+        lambda fit, _: sem.compare(fit, fit),
+        lambda fit, data: sem.factor_scores(fit, data),
+        lambda fit, _: sem.residuals(fit),
+        lambda fit, _: sem.modification_indices(fit),
+        lambda fit, _: sem.score_tests(fit),
+        lambda fit, _: sem.wald_test(fit, "a == b"),
+        lambda fit, _: sem.bootstrap(fit, draws=99, seed=1),
+        lambda fit, _: sem.bollen_stine(fit, draws=99, seed=1),
+        lambda fit, _: sem.reliability(fit),
+    ],
+)
+def test_what_does_not_serve_two_levels_says_so(defined, small, ask):
+    with pytest.raises(NotSupportedError, match="two-level fits are not served"):
+        ask(defined, small)

@@ -78,19 +78,27 @@ def sem(model: str, data: Path | None, as_json: bool, out: Path | None, **asked:
         return
     if has_levels(text):
         levels = _two_level(text, data, asked, given)
-        answers = answer(levels, asked["also"] if levels.verdict != "failed" else (), None, OF_TWO_LEVELS)
+        asks = requests_of(asked) if levels.verdict != "failed" else []
+        answers = answer(levels, asks, _settings(asked, None, lambda other: _refit(other, {}, given)),
+                         OF_TWO_LEVELS)  # fmt: skip
         more = {"also": records(answers)} if answers else {}
         _finish(levels, more, as_text(answers) if answers else "", as_json=as_json, out=out)
         return
     result, frame, source = _one_fit(text, data, asked, given)
     asks = requests_of(asked) if result.verdict != "failed" else []
-    settings = SemSettings(
-        data=frame, seed=asked["seed"], interval=asked["interval"], method=asked["method"],
-        cluster=asked["cluster"], draws=asked["draws"], refit=lambda other: _refit(other, source, given),
-    )  # fmt: skip
+    settings = _settings(asked, frame, lambda other: _refit(other, source, given))
     answers = answer(result, asks, settings, all_follow_ups())
     more = {"also": records(answers)} if answers else {}
     _finish(result, more, as_text(answers) if answers else "", as_json=as_json, out=out)
+
+
+def _settings(
+    asked: Mapping[str, Any], frame: pd.DataFrame | None, refit: Callable[[str], SemResult]
+) -> SemSettings:
+    return SemSettings(
+        data=frame, seed=asked["seed"], interval=asked["interval"], method=asked["method"],
+        cluster=asked["cluster"], draws=asked["draws"], refit=refit,
+    )  # fmt: skip
 
 
 def check_call(data: Path | None, asked: Mapping[str, Any]) -> None:
@@ -185,7 +193,9 @@ def _two_level(
 ) -> TwoLevelResult:
     from implstats import sem as library
 
-    more = [f"--{_dashed(name)}" for name in OF_ONE_FIT if asked[name] and name != "also"]
+    more = [
+        f"--{_dashed(name)}" for name in OF_ONE_FIT if asked[name] and name not in ("also", "monte_carlo")
+    ]
     names = [request.partition("=")[0] for request in asked["also"]]
     more += [f"--also {name}" for name in names if name not in OF_TWO_LEVELS]
     if more:

@@ -193,18 +193,19 @@ FOLLOW_UPS = {
     "score-tests": FollowUp("Score tests of equality constraints", "", _score_tests),
     "wald": FollowUp("Wald test", "HYPOTHESES", _wald),
 }
+WITH_OPTIONS = {
+    "compare": FollowUp("Difference test", "MODEL2", _compare),
+    "bootstrap": FollowUp("Bootstrap", "N", _bootstrap),
+    "bollen-stine": FollowUp("Bollen-Stine test", "", _bollen_stine),
+    "monte-carlo": FollowUp("Monte Carlo intervals", "", _monte_carlo),
+}
 # What follows from a model with levels.
 OF_TWO_LEVELS = {
     "standardised": FOLLOW_UPS["standardised"],
     "reliability": FollowUp(
         "Reliability within clusters, of cluster means and of scores", "", _of_both_levels
     ),
-}
-WITH_OPTIONS = {
-    "compare": FollowUp("Difference test", "MODEL2", _compare),
-    "bootstrap": FollowUp("Bootstrap", "N", _bootstrap),
-    "bollen-stine": FollowUp("Bollen-Stine test", "", _bollen_stine),
-    "monte-carlo": FollowUp("Monte Carlo intervals", "", _monte_carlo),
+    "monte-carlo": WITH_OPTIONS["monte-carlo"],
 }
 
 

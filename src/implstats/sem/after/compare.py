@@ -24,6 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from implstats.errors import ModelError, NotSupportedError, UsageError, did_you_mean
+from implstats.sem.after.one_level import require_one_level
 from implstats.sem.after.same_data import refuse_other_data
 from implstats.sem.estimators.criterion import criterion_of
 from implstats.sem.estimators.incomplete import moment_derivatives
@@ -107,6 +108,11 @@ def compare(a: SemResult, b: SemResult, *, method: str | None = None) -> Differe
     >>> compare(sem.fit("y ~ x", frame), sem.fit("y ~ 0*x", frame)).df
     1
     """
+    for fit in (a, b):
+        require_one_level(
+            fit, what="Difference tests",
+            instead="Under ML the difference of chisq on the difference of df is the test.",
+        )  # fmt: skip
     free, restricted = _ordered(a, b)
     if free.fitted is None or restricted.fitted is None:
         raise ModelError(

@@ -17,12 +17,13 @@ from numpy.typing import NDArray
 
 from implstats.errors import ModelError
 from implstats.results import Check, finite_or_none
-from implstats.sem.fitted import Estimated
+from implstats.sem.language.table import ParameterTable
 from implstats.sem.model.standardise import row_values
 from implstats.sem.resampling.guard import check_draws, proper_fit
 from implstats.sem.resampling.intervals import bounds
 from implstats.sem.resampling.quantities import defined_many
 from implstats.sem.results import SemResult
+from implstats.sem.two_level_record import TwoLevelResult
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -77,13 +78,13 @@ class MonteCarlo:
 
 
 def monte_carlo(
-    result: SemResult, *, draws: int = 20000, seed: int, ci_level: float | None = None
+    result: SemResult | TwoLevelResult, *, draws: int = 20000, seed: int, ci_level: float | None = None
 ) -> MonteCarlo:
     """Return Monte Carlo intervals of the defined parameters (``:=``) of a fit.
 
     Parameters
     ----------
-    result : SemResult
+    result : SemResult or TwoLevelResult
         Any fit with standard errors that did not fail.
     draws, seed : int
     ci_level : float, optional
@@ -107,21 +108,21 @@ def monte_carlo(
     >>> effect.conf_low < 0.2 < effect.conf_high
     True
     """
-    estimated = proper_fit(result, what="A Monte Carlo interval")
-    if not estimated.table.definitions:
+    table, center, values_of_rows, usual = _drawn_from(result)
+    if not table.definitions:
         raise ModelError(
             "The model defines no parameter. Label the paths and add a line such as 'indirect := a*b'."
         )
-    level = estimated.options.ci_level if ci_level is None else ci_level
+    level = usual if ci_level is None else ci_level
     check_draws(draws, seed, level=level, least=100)
     if result.covariance is None:
         raise AssertionError("a proper fit has a covariance matrix")
-    thetas = normal_draws(estimated.optimum.theta, result.covariance, draws=draws, seed=seed)
-    values = defined_many(estimated.table, _columns(estimated, thetas))
+    thetas = normal_draws(center, result.covariance, draws=draws, seed=seed)
+    values = defined_many(table, _columns(table, values_of_rows, thetas))
     named = {p.lhs: p for p in result.parameters if p.op == ":="}
     effects = tuple(
         _effect(d.name, d.text, named[d.name].estimate, value, level)
-        for d, value in zip(estimated.table.definitions, values, strict=True)
+        for d, value in zip(table.definitions, values, strict=True)
     )
     return MonteCarlo(ci_level=level, draws=draws, effects=effects, checks=(_check(effects, draws),))
 
@@ -136,12 +137,24 @@ def normal_draws(center: Array, covariance: Array, *, draws: int, seed: int) -> 
     return np.asarray(center + (z @ root.T) * scale)
 
 
-def _columns(estimated: Estimated, thetas: Array) -> list[Array]:
+def _drawn_from(result: SemResult | TwoLevelResult) -> tuple[ParameterTable, Array, Array, float]:
+    """Return the table, the estimate, each row's value and the fit's ci_level, of one or two levels."""
+    if isinstance(result, TwoLevelResult):
+        if result.fitted is None:
+            raise ModelError("A Monte Carlo interval needs a fit that did not fail; mend the model first.")
+        rows = np.array([p.estimate for p in result.parameters if p.op != ":="], dtype=float)
+        return result.fitted.levels.table, result.fitted.theta, rows, result.fitted.ci_level
+    one = proper_fit(result, what="A Monte Carlo interval")
+    theta = one.optimum.theta
+    rows = np.asarray(row_values(one.table, one.structures, theta))
+    return one.table, theta, rows, one.options.ci_level
+
+
+def _columns(table: ParameterTable, fixed: Array, thetas: Array) -> list[Array]:
     """The value of each row in each draw; fixed rows and sample moments keep theirs."""
-    fixed = row_values(estimated.table, estimated.structures, estimated.optimum.theta)
     return [
         thetas[:, row.free - 1] if row.free else np.full(len(thetas), value)
-        for row, value in zip(estimated.table.rows, fixed, strict=True)
+        for row, value in zip(table.rows, fixed, strict=True)
     ]
 
 
