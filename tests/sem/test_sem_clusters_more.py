@@ -101,3 +101,13 @@ def test_the_test_of_2000_with_gaps(fits, expected, load_data):
     with_patterns, complete = (sem.compare(*pair, method="satorra.2000") for pair in (free, zero))
     # Scores at the model's moments against those at the sample's: they agree to the order of the misfit.
     assert with_patterns.chisq == pytest.approx(complete.chisq, rel=0.05)
+
+
+def test_the_ladder_of_invariance_takes_the_same_factor(load_data, expected):
+    teams = load_data("lq2002")
+    teams["half"] = np.where(teams["COMPID"] % 2 == 1, "odd", "even")
+    call = {"group": "half", "cluster": "COMPID"}
+    ladder = sem.invariance(expected["free"], teams, kind="sem", steps=("configural", "metric"), **call)
+    own = sem.fit(expected["free"], teams, **call)
+    factor = own.fit["chisq.scaling.factor"]
+    assert ladder.steps[0].fit.fit["chisq.scaling.factor"] == pytest.approx(factor, rel=1e-6)

@@ -167,7 +167,7 @@ def fit(
         information=information,
         group_partial=tuple(group_partial),
     )
-    options = with_test(options, test, asked=estimator)
+    options = with_test(options, test)
     if means is not None and options.meanstructure is None:
         options = replace(options, meanstructure=True)
     problem = prepare(model, options, data=data, cov=cov, n=n, means=means, auxiliary=tuple(auxiliary))

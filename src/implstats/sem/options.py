@@ -151,6 +151,7 @@ def check_options(
     if not (isinstance(ci_level, int | float) and 0 < ci_level < 1):
         raise UsageError(f"ci_level should lie between 0 and 1 (got {ci_level}); 0.95 is usual.")
     _refuse_with_clusters(cluster, estimator=estimator, missing=missing, ordered=ordered)
+    structured_trace = cluster is not None and estimator == "ML"
     if cluster is not None:
         estimator = "MLR"
     _check_combinations(
@@ -173,7 +174,7 @@ def check_options(
         or (meanstructure is None and (group is not None or cluster is not None))
         else meanstructure,
         ci_level=float(ci_level), group=group, group_equal=tuple(group_equal),
-        group_partial=tuple(group_partial), cluster=cluster,
+        group_partial=tuple(group_partial), cluster=cluster, structured_trace=structured_trace,
         information=information or ("observed" if missing == "fiml" else "expected"),  # type: ignore[arg-type]
     )  # fmt: skip
 

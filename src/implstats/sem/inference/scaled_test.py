@@ -29,8 +29,8 @@ OWN = "yuan.bentler.mplus"
 TEST_OF = {"satorra.bentler": "MLM", "scaled.shifted": "MLMV", "mean.var.adjusted": "MLMVS"}
 
 
-def with_test(options: Options, test: str | None, *, asked: str | None) -> Options:
-    """Return the options with the scaled test asked for; ``asked`` is the estimator of the call.
+def with_test(options: Options, test: str | None) -> Options:
+    """Return the options with the scaled test asked for.
 
     Raises
     ------
@@ -39,8 +39,6 @@ def with_test(options: Options, test: str | None, *, asked: str | None) -> Optio
     NotSupportedError
         A test of complete, independent persons for others.
     """
-    if options.cluster is not None and (asked or "ML") == "ML":
-        options = replace(options, structured_trace=True)
     if test is None:
         return options
     known = (OWN, *TEST_OF)
