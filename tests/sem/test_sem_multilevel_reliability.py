@@ -204,6 +204,17 @@ def test_monte_carlo_intervals(fitted):
         assert two.conf_low < two.estimate < two.conf_high
 
 
+def test_errors_under_mlr_are_robust(load_data):
+    demo = load_data("demo_twolevel")
+    plain, robust = (
+        multilevel_reliability(sem.fit_two_level(EQUAL, demo, cluster="cluster", kind="cfa", estimator=e))
+        for e in ("ML", "MLR")
+    )
+    for a, b in zip(plain.coefficients, robust.coefficients, strict=True):
+        assert a.estimate == b.estimate
+        assert (a.std_error == b.std_error) == (not a.name.startswith("omega"))
+
+
 def test_units_of_the_items_do_not_matter_together(load_data):
     demo = load_data("demo_twolevel")
     tenfold = demo.assign(**{f"y{k}": 10 * demo[f"y{k}"] + 3 for k in (1, 2, 3)})

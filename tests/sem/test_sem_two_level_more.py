@@ -14,13 +14,13 @@ from implstats.errors import ModelError, NotSupportedError
 ESTIMATE = 2e-7
 # lavaan differences its gradient for the information, which keeps about seven digits.
 STD_ERROR = 2e-6
-# With variables of level 2 alone lavaan's MLR errors are up to 0.35 % off the sandwich of the clusters' exact
+# With variables of one level alone lavaan's MLR errors are up to 0.35 % off the sandwich of clusters' exact
 # scores, which ours is (test_sem_two_level_examined.py).
 ROBUST = {"full_mlr": 4e-3, "six_mlr": 2e-4, "equal_mlr": 2e-4}
 # Indices by the same formulas from the same saturated matrices.
 LAVAANS_H1 = 1e-7
 NOT_OURS = {"fmin"}
-# lavaan's baseline fit is not polished, and with variables of level 2 alone its cluster scores are off.
+# lavaan's baseline fit is not polished, and with variables of one level alone its cluster scores are off.
 BASELINE = 1e-4
 SCORES = {"full_mlr": 2e-2, "six_mlr": 1e-6, "equal_mlr": 1e-6}
 # Log-likelihoods of two polished optima; the issue's limit.
