@@ -240,6 +240,44 @@ def test_factor_of_one_level_alone(load_data):
     assert {c.name for c in multilevel_reliability(inner).coefficients} == {"omega_within", "alpha_within"}
 
 
+def test_items_of_one_level_alone(load_data, load_reference):
+    model = load_reference("two_level_more")["indicator_of_one_level"]["model"]
+    result = sem.fit_two_level(model, load_data("demo_twolevel"), cluster="cluster")
+    found = multilevel_reliability(result)
+    assert [(c.construct, c.name) for c in found.coefficients] == [
+        ("fw", "omega_within"), ("fw", "alpha_within"), ("fb", "omega_between"), ("fb", "alpha_between"),
+    ]  # fmt: skip
+    assert [c.name for c in found.checks] == ["alpha_errors"]
+    # w1 is the same for all persons of a cluster, so that the three others alone blur the mean.
+    W, B = result.implied
+    of = [result.levels[0].observed.index(v) for v in ("y1", "y2", "y3")]
+    loads = [p.estimate for p in result.parameters if p.op == "=~" and p.level == 2]
+    phi = next(
+        p.estimate for p in result.parameters if (p.lhs, p.op, p.rhs, p.level) == ("fb", "~~", "fb", 2)
+    )
+    expected = sum(loads) ** 2 * phi / (B.sum() + W[np.ix_(of, of)].sum() / found.cluster_size)
+    assert found.coefficients[2].estimate == pytest.approx(expected, rel=ROUNDING)
+
+
+def test_factor_of_factors_is_hierarchical(load_data):
+    """Its omega counts what it explains through the others; alone on its items it would be all of them."""
+    text = (
+        "level: 1\nf1 =~ y1 + y2 + y3\nf2 =~ y4 + y5 + y6\n"
+        "level: 2\ng1 =~ y1 + y2 + y3\ng2 =~ y4 + y5 + y6\nh =~ 1*g1 + 1*g2"
+    )
+    result = sem.fit_two_level(text, load_data("demo_twolevel"), cluster="cluster")
+    found = multilevel_reliability(result)
+    h = next(c for c in found.coefficients if c.construct == "h" and c.name == "omega_between")
+    assert h.items == ("y1", "y2", "y3", "y4", "y5", "y6")
+    value = {(p.lhs, p.op, p.rhs): p.estimate for p in result.parameters if p.level == 2}
+    total = sum(value[g, "=~", f"y{k}"] for g, ks in (("g1", (1, 2, 3)), ("g2", (4, 5, 6))) for k in ks)
+    W, B = result.implied
+    expected = total**2 * value["h", "~~", "h"] / (B.sum() + W.sum() / found.cluster_size)
+    assert h.estimate == pytest.approx(expected, rel=ROUNDING)
+    said = {c.name: c.message for c in found.checks}
+    assert said["other_factors"].startswith("Items of h measure")
+
+
 def test_what_is_said_of_odd_sums(load_data):
     demo = load_data("demo_twolevel").assign(y2=lambda d: -d["y2"])
     found = multilevel_reliability(sem.fit_two_level(EQUAL, demo, cluster="cluster", kind="cfa"))

@@ -5,13 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
-from numpy.typing import NDArray
 
 from implstats.results import Check
-from implstats.sem.after.multilevel_omega import Composite, LevelPart
+from implstats.sem.after.multilevel_omega import Composite, LevelPart, Places
 from implstats.sem.data.sample import named_list
 
-Array = NDArray[np.float64]
 # Loadings whose ratio over levels varies by less are equal up to the factors' units.
 SAME_RATIO = 1e-6
 SAID = {
@@ -23,7 +21,7 @@ SAID = {
     "(hierarchical omega).",
     "beyond": "No share between 0 and 1: {}. The solution is improper there.",
     "alpha_errors": "No standard errors of alphas and irr of {}: the saturated matrix between clusters lies "
-    "on its boundary, or answers are missing.",
+    "on its boundary, an item varies at one level alone, or answers are missing.",
 }
 
 
@@ -50,22 +48,27 @@ def composite_checks(
 
 
 def _at_any_level(
-    test: Callable[[Array, int], bool], composite: Composite, within: LevelPart, between: LevelPart
+    test: Callable[[LevelPart, Places, int], bool],
+    composite: Composite,
+    within: LevelPart,
+    between: LevelPart,
 ) -> bool:
     levels = (
         (within, composite.within, composite.factor_within),
         (between, composite.between, composite.factor_between),
     )
-    return any(test(part.effects[places], factor) for part, places, factor in levels if factor is not None)
+    return any(test(part, places, factor) for part, places, factor in levels if factor is not None)
 
 
-def _both_signs(effects: Array, factor: int) -> bool:
-    own = effects[:, factor]
+def _both_signs(part: LevelPart, places: Places, factor: int) -> bool:
+    own = part.effects[places, factor]
     return bool((own > 0).any() and (own < 0).any())
 
 
-def _others_too(effects: Array, factor: int) -> bool:
-    return bool(np.delete(effects, factor, axis=1).any())
+def _others_too(part: LevelPart, places: Places, factor: int) -> bool:
+    """Whether items have loadings on another factor; those of a factor of factors always have."""
+    others = part.direct & (np.arange(len(part.direct)) != factor)
+    return bool(part.effects[np.ix_(places, others)].any())
 
 
 def _same_loadings(composite: Composite, within: LevelPart, between: LevelPart) -> bool:

@@ -59,9 +59,19 @@ class Composite:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LevelPart:
-    """What a level's model implies: ``effects`` (p, m) on the items, ``phi`` (m, m) and ``cov`` (p, p)."""
+    """What a level's model implies.
+
+    Attributes
+    ----------
+    effects : ndarray, shape (p, m)
+        Of the factors on the items: loadings, or the total effects of a factor of factors.
+    direct : ndarray of bool, shape (m,)
+        Whether a factor has loadings of its own.
+    phi, cov : ndarray, shapes (m, m) and (p, p)
+    """
 
     effects: Array
+    direct: NDArray[np.bool_]
     phi: Array
     cov: Array
 

@@ -76,11 +76,10 @@ def _correlations(cov: Array) -> Array:
 def _level_part(structure: Structure, moments: Moments) -> LevelPart:
     """Effects are loadings; of a factor of factors, which has none, its total effects."""
     effects = moments.loading[:, : structure.n_latent].copy()
-    higher = ~effects.any(axis=0)
-    effects[:, higher] = moments.total[:, : structure.n_latent][:, higher]
-    return LevelPart(
-        effects=effects, phi=moments.phi[: structure.n_latent, : structure.n_latent], cov=moments.cov
-    )
+    direct = np.asarray(effects.any(axis=0))
+    effects[:, ~direct] = moments.total[:, : structure.n_latent][:, ~direct]
+    phi = moments.phi[: structure.n_latent, : structure.n_latent]
+    return LevelPart(effects=effects, direct=direct, phi=phi, cov=moments.cov)
 
 
 def composites(parts: TwoLevelParts) -> list[Composite]:

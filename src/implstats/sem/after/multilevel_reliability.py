@@ -285,5 +285,5 @@ def _checks(
     parts: TwoLevelParts, found: list[Composite], coefficients: list[MultilevelCoefficient]
 ) -> list[Check]:
     beyond = [f"{c.name} of {c.construct}" for c in coefficients if not 0.0 <= (c.estimate or 0.0) <= 1.0]
-    blank = [c.construct for c in coefficients if c.name == "irr" and c.std_error is None]
+    blank = [c.construct for c in coefficients if c.name in ALPHAS and c.std_error is None]
     return composite_checks(found, *parts.at(parts.theta), beyond=beyond, blank=blank)
