@@ -281,8 +281,3 @@ def test_order_of_rows_and_names_of_clusters_do_not_matter(data):
     for a, b in zip(one.parameters, two.parameters, strict=True):
         assert a.estimate == pytest.approx(b.estimate, rel=1e-6, abs=1e-9)
         assert (a.std_error or 0.0) == pytest.approx(b.std_error or 0.0, rel=1e-6)
-
-
-def test_full_information_is_refused_with_what_can_be_done_instead(case, data):
-    with pytest.raises(NotSupportedError, match="one level with cluster="):
-        sem.fit_two_level(THREE, data["gaps"], cluster="cluster", missing="fiml")

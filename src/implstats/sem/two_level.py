@@ -21,8 +21,14 @@ from implstats.sem import checks as check
 from implstats.sem.data.two_level import TwoLevelSample
 from implstats.sem.data.two_level_take import take_two_level
 from implstats.sem.estimators.two_level import two_level_criterion
+from implstats.sem.estimators.two_level_fiml import fiml_criterion
 from implstats.sem.estimators.two_level_saturated import SaturatedKind
-from implstats.sem.estimators.two_level_search import Criterion, search_two_level, two_level_problem
+from implstats.sem.estimators.two_level_search import (
+    Criterion,
+    search_two_level,
+    two_level_problem,
+    with_exact_information,
+)
 from implstats.sem.language.syntax import ModelTextError
 from implstats.sem.model.two_level import Levels, two_level_model
 from implstats.sem.results import OptimiserRecord
@@ -66,14 +72,16 @@ def fit_two_level(
         Both blocks. A variable that stands in one block alone has a part at that level only; those of level
         2 alone must be constant in a cluster. Definitions and constraints may use the labels of both levels.
     data : DataFrame
-        One row a person; rows with a missing answer or cluster are left out and counted.
+        One row a person; rows without a cluster are left out and counted.
     cluster : str
         Column that tells clusters apart.
     kind, std_lv, orthogonal, ci_level
         As in :func:`implstats.sem.fit`.
     estimator : {"ML", "MLR"}
         MLR: standard errors and a scaled test from the scores of clusters.
-    missing : {"listwise"}
+    missing : {"listwise", "fiml"}
+        Rows with a missing answer are left out; or every answer given is used (full information), and only
+        rows without any answer of level 1 or without a predictor are left out.
     information : {"observed", "expected"}, optional
         For the standard errors of ML; by default observed.
     h1 : {"psd", "lavaan", "unconstrained"}
@@ -120,7 +128,7 @@ def fit_two_level(
             "take one level with group= and cluster=."
         )
     levels = two_level_model(model, kind=kind, std_lv=std_lv, orthogonal=orthogonal, ci_level=ci_level)
-    taken = take_two_level(data, levels, cluster, few_clusters=few_clusters)
+    taken = take_two_level(data, levels, cluster, few_clusters=few_clusters, missing=missing)
     asked = Asked(
         kind=kind, estimator=estimator, missing=missing, information=information or "observed",
         h1=h1, ci_level=ci_level, n_dropped=taken.n_dropped,
@@ -151,12 +159,12 @@ def _check_words(estimator: str, missing: str, information: str | None, h1: str,
         raise UsageError(
             "information goes with estimator 'ML'; MLR has its own in the sandwich. Leave it out."
         )
-    if missing == "fiml":
-        raise NotSupportedError(
-            "Full information in two-level models is not done by this version of implstats. Take "
-            "missing='listwise', or one "
-            "level with cluster= and missing='fiml'."
+    if missing == "fiml" and h1 == "lavaan":
+        raise UsageError(
+            "lavaan's saturated model of missing answers is that of h1='psd'; EM is for complete ones."
         )
+    if missing == "fiml" and information == "expected":
+        raise UsageError("information='expected' needs complete answers; with missing='fiml' leave it out.")
 
 
 def _with_unit_variances(model: str, levels: Levels, kind: str, orthogonal: bool) -> Levels | None:
@@ -172,6 +180,8 @@ def _with_unit_variances(model: str, levels: Levels, kind: str, orthogonal: bool
 
 def _criterion_of(sample: TwoLevelSample) -> Callable[[Levels], Criterion]:
     def of(levels: Levels) -> Criterion:
+        if sample.incomplete is not None:
+            return fiml_criterion(levels, sample)
         return two_level_criterion(levels.within, levels.between, sample, levels.table.n_free)
 
     return of
@@ -200,6 +210,8 @@ def _fitted(
         checks.append(_no_start())
         return failed_two_level(levels, sample, asked, checks)
     search = found.search
+    if sample.incomplete is not None and search.proper:
+        search = with_exact_information(problem, search)
     df += search.n_equal
     checks += [
         check.check_degrees_of_freedom(df, levels.n_moments, table.n_free - search.n_equal),

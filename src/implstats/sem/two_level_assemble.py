@@ -12,9 +12,13 @@ from numpy.typing import NDArray
 from implstats.results import Check, finite_or_none, verdict_of
 from implstats.sem.data.two_level import TwoLevelSample
 from implstats.sem.estimators.search import Search
-from implstats.sem.estimators.two_level import state_of
 from implstats.sem.estimators.two_level_moments import moment_places
-from implstats.sem.estimators.two_level_saturated import Saturated, baseline_two_level, saturated_two_level
+from implstats.sem.estimators.two_level_saturated import (
+    Saturated,
+    baseline_two_level,
+    saturated_two_level,
+    value_of_moments,
+)
 from implstats.sem.estimators.two_level_search import TwoLevelProblem, exogenous_values, values_of_rows
 from implstats.sem.fit_indices import FitRecord, GroupMoments, Index, scaled_indices
 from implstats.sem.fit_indices.two_level import srmr_by_level, two_level_indices
@@ -124,8 +128,7 @@ def _baseline(levels: Levels, sample: TwoLevelSample) -> tuple[Array | None, flo
     vector = baseline_two_level(sample, (first, second))
     if vector is None:
         return None, None
-    state = state_of(sample, *moment_places(sample).split(vector))
-    return vector, None if state is None else state.value
+    return vector, finite_or_none(value_of_moments(sample, vector))
 
 
 def _record(

@@ -18,6 +18,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from implstats.sem.data.two_level_incomplete import IncompleteClusters
 from implstats.sem.estimators.ml import SampleMoments
 
 Array = NDArray[np.float64]
@@ -50,6 +51,9 @@ class TwoLevelSample:
         Moment estimates of Sigma_w and Sigma_b, made positive definite, and of the means of each level.
     cov, cov_clusters : ndarray, shapes (P, P)
         Of all persons; of the J cluster means, unweighted. Divisors N and J.
+    incomplete : IncompleteClusters or None
+        All answers given, where some are missing; the statistics are then of filled-in answers, for starts,
+        for the search's pace and for predictors, which are complete.
     """
 
     n: int
@@ -70,10 +74,13 @@ class TwoLevelSample:
     start_between: SampleMoments
     cov: Array
     cov_clusters: Array
+    incomplete: IncompleteClusters | None = None
 
     @property
     def n_answers(self) -> int:
         """Observed numbers: those of persons, and those of clusters once a cluster."""
+        if self.incomplete is not None:
+            return self.incomplete.n_answers
         of_level_1 = len(self.at_within)
         return self.n * of_level_1 + self.n_clusters * (self.scale.shape[1] - of_level_1)
 
@@ -157,12 +164,10 @@ def _moments(cov: Array, mean: Array, n: int) -> SampleMoments:
 
 
 def varying_names(values: Array, cluster: Index, names: Sequence[str], which: Index) -> list[str]:
-    """Return which of some columns differ within a cluster between the persons who have a value."""
-    found = []
-    for k in which:
-        there = np.flatnonzero(~np.isnan(values[:, k]))
-        there = there[np.argsort(cluster[there], kind="stable")]
-        same = cluster[there[1:]] == cluster[there[:-1]]
-        if np.any(same & (values[there[1:], k] != values[there[:-1], k])):
-            found.append(names[k])
-    return found
+    """Return which of some columns are not constant within clusters."""
+    order = np.argsort(cluster, kind="stable")
+    mine, codes = values[order][:, which], cluster[order]
+    first = np.concatenate([[0], np.nonzero(np.diff(codes))[0] + 1])
+    differs = np.fmax.reduceat(mine, first, axis=0) > np.fmin.reduceat(mine, first, axis=0)
+    varies = np.asarray(differs.any(axis=0))
+    return [names[k] for k, v in zip(which, varies, strict=True) if v]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -13,6 +13,7 @@ from implstats.results import Check
 from implstats.sem.data.clusters import read_clusters
 from implstats.sem.data.sample import named_list, read_columns, take_sample
 from implstats.sem.data.two_level import TwoLevelSample, two_level_statistics, varying_names
+from implstats.sem.data.two_level_incomplete import filled_in, incomplete_clusters
 from implstats.sem.model.two_level import Levels
 from implstats.sem.two_level_checks import require_clusters_for_level_2
 
@@ -33,7 +34,9 @@ class Taken:
     checks: tuple[Check, ...]
 
 
-def take_two_level(data: pd.DataFrame, levels: Levels, cluster: str, *, few_clusters: str) -> Taken:
+def take_two_level(
+    data: pd.DataFrame, levels: Levels, cluster: str, *, few_clusters: str, missing: str
+) -> Taken:
     """Return the statistics of the complete persons with a cluster.
 
     Raises
@@ -49,7 +52,7 @@ def take_two_level(data: pd.DataFrame, levels: Levels, cluster: str, *, few_clus
     latent = (*levels.by_level[0].names.latent, *levels.by_level[1].names.latent)
     values = read_columns(data, names, tuple(dict.fromkeys(latent)))
     codes = read_clusters(data, cluster)
-    gaps = np.asarray(np.isnan(values).any(axis=1))
+    gaps = _left_out(values, levels, missing)
     no_cluster = np.isnan(codes)
     used = ~gaps & ~no_cluster
     kept, at = values[used], codes[used].astype(np.intp)
@@ -58,11 +61,39 @@ def take_two_level(data: pd.DataFrame, levels: Levels, cluster: str, *, few_clus
     sizes = np.bincount(at)[np.unique(at)] if len(at) else np.zeros(0)
     _refuse_sizes(len(kept), len(sizes), len(levels.within.observed), cluster)
     require_clusters_for_level_2(len(sizes), levels, few_clusters=few_clusters)
-    take_sample(kept, names, ())  # names constant and dependent variables
-    sample = two_level_statistics(kept, at, *levels.rows)
+    codes_of = np.unique(at, return_inverse=True)[1]
+    with_gaps = bool(np.isnan(kept).any())
+    whole = filled_in(kept, codes_of, levels.rows[0]) if with_gaps else kept
+    take_sample(whole, names, ())  # names constant and dependent variables
+    sample = two_level_statistics(whole, at, *levels.rows)
+    if with_gaps:
+        sample = replace(sample, incomplete=incomplete_clusters(kept, codes_of, levels.rows[0]))
     _refuse_no_spread(sample, levels)
     _refuse_cluster_means(sample, levels, alone)
-    return Taken(sample=sample, n_dropped=int((~used).sum()), checks=tuple(_rows(gaps, no_cluster)))
+    return Taken(sample=sample, n_dropped=int((~used).sum()), checks=tuple(_said(gaps, no_cluster, sample)))
+
+
+def _left_out(values: Array, levels: Levels, missing: str) -> NDArray[np.bool_]:
+    """Rows that are not used: with any gap; or without any answer of level 1 or without a predictor."""
+    gaps = np.isnan(values)
+    if missing == "listwise":
+        return np.asarray(gaps.any(axis=1))
+    x = [levels.names.index(name) for name in (*levels.x[0], *levels.x[1])]
+    return np.asarray(gaps[:, levels.rows[0]].all(axis=1) | gaps[:, x].any(axis=1))
+
+
+def _said(gaps: NDArray[np.bool_], no_cluster: NDArray[np.bool_], sample: TwoLevelSample) -> list[Check]:
+    if sample.incomplete is None:
+        return _rows(gaps, no_cluster)
+    lost = int((gaps | no_cluster).sum())
+    left = f" {lost} row(s) without any answer, predictor or cluster were left out." if lost else ""
+    return [Check(
+        name="full_information", status="info",
+        message=f"{sample.n} of {len(gaps)} persons used, with {sample.incomplete.share_missing:.1%} of "
+                "answers "
+                f"missing.{left} Estimates are right if answers are missing at random given those in the "
+                "cluster.",
+    )]  # fmt: skip
 
 
 def _rows(gaps: NDArray[np.bool_], no_cluster: NDArray[np.bool_]) -> list[Check]:
@@ -75,8 +106,8 @@ def _rows(gaps: NDArray[np.bool_], no_cluster: NDArray[np.bool_]) -> list[Check]
         name="listwise", status="warn" if lost > 0.05 * len(gaps) else "info",
         message=f"{lost} of {len(gaps)} rows ({lost / len(gaps):.1%}) were left out for missing "
                 f"answers{of_cluster}. That is "
-                "unbiased only where answers are missing completely at random. One level with cluster= and "
-                "missing='fiml' uses every answer given.",
+                "unbiased only where answers are missing completely at random. missing='fiml' uses "
+                "every answer given.",
     )]  # fmt: skip
 
 

@@ -23,6 +23,8 @@ from numpy.typing import NDArray
 
 from implstats.sem.data.two_level import TwoLevelSample
 from implstats.sem.estimators.two_level import State, slopes
+from implstats.sem.model.moments import derivative_stacks, implied_moments
+from implstats.sem.model.two_level import Levels
 
 Array = NDArray[np.float64]
 Index = NDArray[np.intp]
@@ -170,3 +172,22 @@ def cluster_scores(sample: TwoLevelSample, places: MomentPlaces, state: State, m
     np.add.at(products, sample.cluster, inner[:, wi] * inner[:, wj])
     of_w = of_w + products - np.outer(sample.cluster_size - 1.0, state.inverse_within[wi, wj])
     return np.hstack([np.hstack([of_w, of_b]) * places.half, scale * u])
+
+
+def moment_jacobian(levels: Levels, places: MomentPlaces, theta: Array) -> Array:
+    """Return the derivatives of the K moments in the q parameters, shape (K, q)."""
+    q, P = levels.table.n_free, places.n_means
+    out = np.zeros((places.size, q))
+    k = places.n_within + places.n_between
+    parts = (slice(0, places.n_within), slice(places.n_within, k))
+    for level, structure in enumerate(levels.structures):
+        stacks = derivative_stacks(structure, implied_moments(structure, theta))
+        i, j = places.pairs[level]
+        by_entry = stacks.a[i] * stacks.b[j] + stacks.b[i] * stacks.a[j]
+        spread = np.zeros((len(structure.ids), q))
+        spread[np.arange(len(structure.ids)), structure.ids] = 1.0
+        out[parts[level]] += by_entry @ spread
+        means = np.zeros((P, q))
+        means[levels.rows[level]] = stacks.m @ spread
+        out[k:] += means
+    return out

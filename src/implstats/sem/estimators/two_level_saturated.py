@@ -29,8 +29,9 @@ from implstats.errors import ModelError
 from implstats.sem.data.two_level import TwoLevelSample
 from implstats.sem.estimators.ml import Curvature, Evaluation, inverse_and_log_det
 from implstats.sem.estimators.optimise import Criterion, Optimum, minimise
-from implstats.sem.estimators.two_level import between_slope, state_of
+from implstats.sem.estimators.two_level import State, between_slope, state_of
 from implstats.sem.estimators.two_level_em import em_saturated
+from implstats.sem.estimators.two_level_fiml import incomplete_moments
 from implstats.sem.estimators.two_level_moments import (
     MomentPlaces,
     moment_gradient,
@@ -114,12 +115,32 @@ def _evaluate(
     state = state_of(sample, *places.split(vector))
     if state is None:
         return Evaluation(value=np.inf)
+    if sample.incomplete is not None:
+        return _evaluate_incomplete(sample, places, vector, state)
     if curvature == "none":
         return Evaluation(value=state.value)
     return Evaluation(
         value=state.value, gradient=moment_gradient(sample, places, state) / sample.n,
         information=moment_information(sample, places, state, observed=curvature == "observed") / sample.n,
     )  # fmt: skip
+
+
+def _evaluate_incomplete(
+    sample: TwoLevelSample, places: MomentPlaces, vector: Array, state: State
+) -> Evaluation:
+    """F of all answers given, with the expected information of complete clusters."""
+    found = incomplete_moments(sample, places, vector)
+    if found is None:
+        return Evaluation(value=np.inf)
+    return Evaluation(
+        value=found[0] / sample.n, gradient=found[1].sum(axis=0) / sample.n,
+        information=moment_information(sample, places, state, observed=False) / sample.n,
+    )  # fmt: skip
+
+
+def value_of_moments(sample: TwoLevelSample, vector: Array) -> float:
+    """Return F at the K moments, infinite where they are not proper."""
+    return _evaluate(sample, moment_places(sample), vector, "none").value
 
 
 def start_moments(sample: TwoLevelSample, places: MomentPlaces) -> Array:
@@ -163,7 +184,7 @@ def _in_the_cone(sample: TwoLevelSample, places: MomentPlaces) -> Saturated:
     for _ in range(MOST_STAGES):
         found = minimise(_barrier(sample, places, share), vector, max_iterations=60)
         vector = found.theta
-        if share * sample.n * len(sample.at_between) < LOOSE:
+        if share * sample.n * len(sample.at_between) < LOOSE and sample.incomplete is None:
             exact = _of_rank(sample, places, vector, share)
             if exact is not None:
                 return exact
@@ -176,10 +197,8 @@ def _in_the_cone(sample: TwoLevelSample, places: MomentPlaces) -> Saturated:
 
 
 def _boundary(sample: TwoLevelSample, within: Array, between: Array, mean: Array) -> Saturated:
-    state = state_of(sample, within, between, mean)
-    if state is None:
-        raise AssertionError("an optimum is positive definite")
-    return Saturated(kind="psd", within=within, between=between, mean=mean, value=state.value, boundary=True)
+    value = value_of_moments(sample, moment_places(sample).joined(within, between, mean))
+    return Saturated(kind="psd", within=within, between=between, mean=mean, value=value, boundary=True)
 
 
 def _barrier(sample: TwoLevelSample, places: MomentPlaces, share: float) -> Criterion:

@@ -14,10 +14,12 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from implstats.sem import checks as check
 from implstats.sem.data.two_level import TwoLevelSample
 from implstats.sem.estimators.constraints import Constraints, Space, linear_space, null_space
 from implstats.sem.estimators.ml import Curvature, Evaluation
 from implstats.sem.estimators.search import Search, judged_optimum
+from implstats.sem.estimators.two_level_fiml import exact_information
 from implstats.sem.language.table import ParameterTable
 from implstats.sem.model.matrices import Structure, build_structure, fill_sample_moments
 from implstats.sem.model.rescale import marker_start
@@ -269,3 +271,19 @@ def _holding(space: Space | None, q: int, held: list[int]) -> Space | None:
     return Space(
         origin=origin + basis @ shift, basis=basis @ inner, redundant=() if space is None else space.redundant
     )
+
+
+def with_exact_information(problem: TwoLevelProblem, search: Search) -> Search:
+    """Return a search over answers with gaps, judged again by the exact Hessian at its end."""
+    optimum = search.optimum
+    information = exact_information(problem.criterion, optimum.theta)
+    gradient = _slope(problem, optimum.theta)
+    K = np.eye(len(gradient)) if search.tangent is None else search.tangent
+    reduced, along = K.T @ information @ K, K.T @ gradient
+    proper = bool(np.all(np.isfinite(reduced)) and np.linalg.eigvalsh(reduced)[0] > 0)
+    decrement = 0.5 * float(along @ np.linalg.solve(reduced, along)) if proper else np.inf
+    evaluation = replace(optimum.evaluation, information=information)
+    optimum = replace(optimum, evaluation=evaluation, decrement=decrement)
+    converged, checks = check.check_convergence(optimum, problem.sample.n)
+    kept = [c for c in search.checks if c.name not in ("gradient", "curvature")]
+    return replace(search, optimum=optimum, converged=search.converged and converged, checks=[*kept, *checks])

@@ -16,36 +16,18 @@ from numpy.typing import NDArray
 
 from implstats.sem.data.two_level import TwoLevelSample
 from implstats.sem.estimators.two_level import state_of
+from implstats.sem.estimators.two_level_fiml import differenced, incomplete_moments
 from implstats.sem.estimators.two_level_moments import (
     MomentPlaces,
     cluster_scores,
     moment_information,
+    moment_jacobian,
     moment_places,
 )
 from implstats.sem.inference.robust import Robust
-from implstats.sem.model.moments import derivative_stacks, implied_moments
 from implstats.sem.model.two_level import Levels, level_moments, whole_mean
 
 Array = NDArray[np.float64]
-
-
-def moment_jacobian(levels: Levels, places: MomentPlaces, theta: Array) -> Array:
-    """Return the derivatives of the K moments in the q parameters, shape (K, q)."""
-    q, P = levels.table.n_free, places.n_means
-    out = np.zeros((places.size, q))
-    k = places.n_within + places.n_between
-    parts = (slice(0, places.n_within), slice(places.n_within, k))
-    for level, structure in enumerate(levels.structures):
-        stacks = derivative_stacks(structure, implied_moments(structure, theta))
-        i, j = places.pairs[level]
-        by_entry = stacks.a[i] * stacks.b[j] + stacks.b[i] * stacks.a[j]
-        spread = np.zeros((len(structure.ids), q))
-        spread[np.arange(len(structure.ids)), structure.ids] = 1.0
-        out[parts[level]] += by_entry @ spread
-        means = np.zeros((P, q))
-        means[levels.rows[level]] = stacks.m @ spread
-        out[k:] += means
-    return out
 
 
 def moments_kept(levels: Levels, places: MomentPlaces) -> NDArray[np.bool_]:
@@ -60,31 +42,48 @@ def moments_kept(levels: Levels, places: MomentPlaces) -> NDArray[np.bool_]:
     return ~np.concatenate([given, means])
 
 
-def score_products(
-    sample: TwoLevelSample, places: MomentPlaces, within: Array, between: Array, mean: Array
-) -> Array:
-    """Return sum_j s_j s_j' in the moments, shape (K, K)."""
-    state = state_of(sample, within, between, mean)
-    if state is None:
-        raise AssertionError("the moments of a judged model are positive definite")
-    scores = cluster_scores(sample, places, state, mean)
-    return np.asarray(scores.T @ scores)
-
-
 def saturated_trace(
     sample: TwoLevelSample, places: MomentPlaces, kept: NDArray[np.bool_], vector: Array
 ) -> float | None:
     """Return tr(H^-1 J) at the saturated moments, shape (K,); ``None`` where H is singular."""
-    state = state_of(sample, *places.split(vector))
-    if state is None:
-        return None
-    which = np.ix_(kept, kept)
-    H = moment_information(sample, places, state, observed=True)[which]
-    scores = cluster_scores(sample, places, state, places.split(vector)[2])[:, kept]
+    scores = scores_at(sample, places, vector)[:, kept]
+    H = information_at(sample, places, vector, kept)
     scale = np.sqrt(np.abs(np.diag(H)))
     if not np.all(scale > 0) or np.linalg.cond(H / np.outer(scale, scale)) > 1e12:
         return None
     return float(np.trace(np.linalg.solve(H, scores.T @ scores)))
+
+
+def scores_at(sample: TwoLevelSample, places: MomentPlaces, vector: Array) -> Array:
+    """Return each cluster's derivative of its log-likelihood in the moments, shape (J, K)."""
+    if sample.incomplete is not None:
+        found = incomplete_moments(sample, places, vector)
+        if found is None:
+            raise AssertionError("the moments of a judged model are positive definite")
+        return -0.5 * found[1]
+    state = state_of(sample, *places.split(vector))
+    if state is None:
+        raise AssertionError("the moments of a judged model are positive definite")
+    return cluster_scores(sample, places, state, places.split(vector)[2])
+
+
+def information_at(
+    sample: TwoLevelSample, places: MomentPlaces, vector: Array, kept: NDArray[np.bool_]
+) -> Array:
+    """Return the exact information in the moments kept, of all clusters."""
+    state = state_of(sample, *places.split(vector))
+    if state is None:
+        raise AssertionError("the moments of a judged model are positive definite")
+    if sample.incomplete is None:
+        return moment_information(sample, places, state, observed=True)[np.ix_(kept, kept)]
+    expected = np.diag(moment_information(sample, places, state, observed=False))[kept]
+
+    def gradient(part: Array) -> Array:
+        at = vector.copy()
+        at[kept] = part
+        return -2.0 * scores_at(sample, places, at)[:, kept].sum(axis=0)
+
+    return differenced(gradient, vector[kept], 1.0 / np.sqrt(expected))
 
 
 def two_level_robust(
@@ -112,7 +111,8 @@ def two_level_robust(
     within, between = level_moments(levels, theta)
     mean = whole_mean(levels, within.mean, between.mean)
     delta = moment_jacobian(levels, places, theta)
-    J = delta.T @ score_products(sample, places, within.cov, between.cov, mean) @ delta
+    scores = scores_at(sample, places, places.joined(within.cov, between.cov, mean)) @ delta
+    J = scores.T @ scores
     covariance: Array = bread @ J @ bread
     kept = moments_kept(levels, places)
     tr1 = saturated_trace(sample, places, kept, saturated)
