@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from implstats import sem
-from implstats.errors import ModelError, NotSupportedError
+from implstats.errors import ModelError
 
 # Both searches end within about 1e-9 of the optimum, in units of an estimate.
 ESTIMATE = 2e-7
