@@ -198,6 +198,11 @@ def rounds(engines: list[Engine], what: str, *, budget: float, most: int, once: 
     for _ in range(min(most, max(fewest, int(budget / max(first, 1e-3))))):
         for engine in engines:
             engine.time(what)
+    # Where a slow engine's first call counts, the others make up for theirs: best of as many.
+    most = max(len(engine.seconds.get(what, ())) for engine in engines)
+    for engine in engines:
+        while what in engine.seconds and len(engine.seconds[what]) < most:
+            engine.time(what)
 
 
 def agreement(
