@@ -9,7 +9,7 @@ samples <- nrow(data) / n
 found <- t(sapply(seq_len(samples), function(k) {
   rows <- data[(k - 1) * n + seq_len(n), ]
   sapply(c("MLR", "MLM", "MLMV"), function(estimator) {
-    fit <- sem(model, rows, estimator = estimator, baseline = FALSE, se = "none")
+    fit <- sem(model, rows, estimator = estimator, baseline = FALSE)
     unname(fitMeasures(fit, "pvalue.scaled"))
   })
 }))

@@ -258,10 +258,10 @@ def main() -> None:
     chosen = parser.parse_args()
     store = chosen.folder / "coverage.json"
     for part in chosen.part:
-        start = time.perf_counter()
-        rows = list(PARTS[part](chosen.scale))
-        for line in rows:
+        start, rows = time.perf_counter(), []
+        for line in PARTS[part](chosen.scale):
             print(f"{line['label']}: {line['value']:.4f} +- {line['error']:.4f} {verdict(line)}", flush=True)
+            rows.append(line)
         kept = json.loads(store.read_text(encoding="utf-8")) if store.exists() else {}
         kept[part] = {"rows": rows, "seconds": time.perf_counter() - start, "scale": chosen.scale}
         store.write_text(json.dumps(kept, indent=1), encoding="utf-8")
