@@ -85,6 +85,13 @@ def test_likelihood_is_that_of_whole_clusters(small, name):
     assert result.fit["logl"] == pytest.approx(expected, rel=DENSE)
 
 
+@pytest.mark.parametrize("name", list(MODELS))
+def test_likelihood_of_missing_answers_is_that_of_what_was_observed(gaps, name):
+    result = sem.fit_two_level(MODELS[name], gaps, cluster="team", kind="cfa", missing="fiml")
+    expected = implied_logl(result, gaps, result.fitted.theta).sum()
+    assert result.fit["logl"] == pytest.approx(expected, rel=DENSE)
+
+
 def cluster_scores(result, frame):
     """Each cluster's score, shape (clusters, q), by differences of the dense likelihood of order four."""
     theta, step = result.fitted.theta, 2e-3
@@ -116,7 +123,7 @@ def criterion_hessian(result):
     return H
 
 
-MISSING = ("listwise",)
+MISSING = ("listwise", pytest.param("fiml", marks=pytest.mark.slow))
 
 
 @pytest.mark.parametrize("missing", MISSING)
@@ -130,10 +137,10 @@ def test_optimum_and_standard_errors_by_differences(small, gaps, missing):
     S, bread = cluster_scores(fits[0], frame), np.linalg.inv(criterion_hessian(fits[0]))
     # Units of log-likelihood a unit of a parameter, where a standard error is about 0.1.
     assert np.abs(S.sum(axis=0)).max() < 1e-5
-    # Second differences of a sum near 700 keep about six digits.
-    assert np.sqrt(np.diag(fits[0].covariance)) == pytest.approx(np.sqrt(np.diag(bread)), rel=1e-5)
+    # Second differences of a sum near 700 keep five to six digits.
+    assert np.sqrt(np.diag(fits[0].covariance)) == pytest.approx(np.sqrt(np.diag(bread)), rel=3e-5)
     sandwich = bread @ (S.T @ S) @ bread
-    assert np.sqrt(np.diag(fits[1].covariance)) == pytest.approx(np.sqrt(np.diag(sandwich)), rel=1e-5)
+    assert np.sqrt(np.diag(fits[1].covariance)) == pytest.approx(np.sqrt(np.diag(sandwich)), rel=3e-5)
 
 
 def test_no_better_optimum_from_elsewhere(small):

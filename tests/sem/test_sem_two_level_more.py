@@ -34,7 +34,7 @@ ML = (
     "equal", "constrained", "saturated",
 )  # fmt: skip
 MLR = ("full_mlr", "six_mlr", "equal_mlr")
-GAPS: tuple[str, ...] = ()
+GAPS = ("fiml_six",)
 THREE = "level: 1\nfw =~ y1 + y2 + y3\nlevel: 2\nfb =~ y1 + y2 + y3"
 
 
