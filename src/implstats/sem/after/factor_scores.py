@@ -225,11 +225,16 @@ def _score_group(estimated: Estimated, group: int, centred: Array, method: str) 
     if not len(centred):
         return scores, errors
     answered = ~np.isnan(centred)
-    _, first, which = np.unique(np.packbits(answered, axis=1), axis=0, return_index=True, return_inverse=True)
-    for k, seen in enumerate(answered[first]):
-        rows = np.nonzero(which.reshape(-1) == k)[0]
+    if answered.all():
+        patterns: list[tuple[Mask, slice | NDArray[np.intp]]] = [(answered[0], slice(None))]
+    else:
+        _, first, which = np.unique(
+            np.packbits(answered, axis=1), axis=0, return_index=True, return_inverse=True
+        )
+        patterns = [(answered[row], np.nonzero(which.reshape(-1) == k)[0]) for k, row in enumerate(first)]
+    for seen, rows in patterns:
         A, error = score_weights(moments, seen, method)
-        scores[rows] = (level + centred[np.ix_(rows, seen)] @ A.T)[:, :m]
+        scores[rows] = (level + centred[rows][:, seen] @ A.T)[:, :m]
         errors[rows] = _root(np.diag(error))[:m]
     return scores, errors
 
