@@ -114,3 +114,33 @@ def test_they_hold_their_level_where_yuan_bentler_does_not():
     rates = rejected / 400
     assert rates[1:] == pytest.approx(0.05, abs=BAND)
     assert rates[0] > rates[1:].max() + 0.01
+
+
+def check_names(result):
+    return [check.name for check in result.checks]
+
+
+def five_items(n):
+    rng = np.random.default_rng(31)
+    scale = rng.chisquare(5, size=(n, 1)) / 5
+    answers = (rng.normal(size=(n, 1)) + rng.normal(size=(n, 5))) / np.sqrt(scale)
+    return pd.DataFrame(answers, columns=list("abcde"))
+
+
+def test_a_liberal_test_says_so_and_names_the_other():
+    model = "f =~ a + b + c + d + e"
+    (said,) = [c for c in sem.fit(model, five_items(300), estimator="MLR").checks if c.name == "scaled_test"]
+    assert "scaled.shifted" in said.message
+    assert said.status == "info"
+    for n, call in (
+        (300, {"estimator": "MLR", "test": "scaled.shifted"}),
+        (300, {}),
+        (1000, {"estimator": "MLR"}),
+    ):
+        assert "scaled_test" not in check_names(sem.fit(model, five_items(n), **call))
+
+
+def test_answers_near_normal_are_not_warned_about():
+    rng = np.random.default_rng(32)
+    normal = pd.DataFrame(rng.normal(size=(300, 1)) + rng.normal(size=(300, 5)), columns=list("abcde"))
+    assert "scaled_test" not in check_names(sem.fit("f =~ a + b + c + d + e", normal, estimator="MLR"))

@@ -25,7 +25,7 @@ from implstats.sem.inference.least_squares_fit import (
     weighed_checks,
     weighed_indices,
 )
-from implstats.sem.inference.scaled_test import as_tested
+from implstats.sem.inference.scaled_test import as_tested, rejects_too_often
 from implstats.sem.inference.wald import Wald, duals, wald
 from implstats.sem.language.table import ParameterTable
 from implstats.sem.model.standardise import explained_variance, row_values, standardised
@@ -80,6 +80,8 @@ def successful_result(estimated: Estimated, *, checks: Sequence[Check], admissib
         indices = _inference(as_tested(estimated), record)[1]
     recipe = RECIPES.get(estimated.options.estimator)
     more = weighed_checks(estimated, recipe) if recipe else []
+    factor = finite_or_none(indices.get("chisq.scaling.factor"))
+    more += rejects_too_often(estimated.options, factor, estimated.sample.n)
     return _result(estimated, covariance, indices, checks=[*checks, *more], admissible=admissible)
 
 
