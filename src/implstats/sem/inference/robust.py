@@ -78,8 +78,12 @@ def casewise_scores(fitted: Fitted, kind: Kind) -> Array:
         scores = (U @ A) * (U @ B) - (V @ A) * (V @ B)
         return scores - scores.mean(axis=0) + ((U - V) @ M if fitted.means else 0.0)
     middle = W if kind == "MLR" else W @ fitted.sample.cov @ W
-    scores = (U @ A) * (U @ B) - (A * (middle @ B)).sum(axis=0)
-    return scores + U @ M if fitted.means else scores
+    scores = U @ A  # (n, k) is the largest array of a fit, so it is changed in place
+    scores *= U @ B
+    scores -= (A * (middle @ B)).sum(axis=0)
+    if fitted.means:
+        scores += U @ M
+    return np.asarray(scores)
 
 
 def _trace_saturated_sb(fitted: Fitted) -> float:
