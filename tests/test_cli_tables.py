@@ -23,6 +23,7 @@ def test_p_values_are_written_as_papers_write_them() -> None:
         ([49**20, 3], ["6.37e+33", "3"]),
         ([float("inf"), 0.5], ["inf", "0.500"]),
         ([0.0, float("nan")], ["0", "-"]),
+        ([("x1", "x2")], ["x1, x2"]),
     ],
 )
 def test_a_column_keeps_one_number_of_decimals(cells: list[object], written: list[str]) -> None:

@@ -40,7 +40,7 @@ def frame_text(frame: pd.DataFrame) -> str:
         width = max(len(name) for name in text)
         return "\n".join(f"  {name:<{width}}  {cells[0]}" for name, cells in text.items())
     aligned = [
-        _aligned(name, cells, left=any(isinstance(v, str) for v in columns[name]))
+        _aligned(name, cells, left=any(isinstance(v, str | tuple | list) for v in columns[name]))
         for name, cells in text.items()
     ]
     return "\n".join("  " + "  ".join(row).rstrip() for row in zip(*aligned, strict=True))
@@ -92,6 +92,8 @@ def _cell(cell: object, decimals: int, *, p_value: bool) -> str:
         return "yes" if cell else "no"
     if isinstance(cell, float):
         return "< .001" if p_value and cell < 0.001 else f"{cell:.{decimals}f}"
+    if isinstance(cell, tuple | list):
+        return ", ".join(str(part) for part in cell)
     if isinstance(cell, int) and abs(cell) >= BEYOND_COUNTING:
         return f"{cell:.2e}"
     return str(cell)
