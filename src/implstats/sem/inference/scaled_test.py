@@ -88,6 +88,6 @@ def rejects_too_often(options: Options, factor: float | None, n: int) -> list[Ch
             status="info",
             message=f"{n} persons whose answers are far from normal (scaling factor {factor:.2f}): MLR's "
             "test of fit rejects a true model too often, in 8 to 12 of 100 samples of 300 instead of 5. "
-            "test='scaled.shifted' with the same standard errors keeps closer to 5.",
+            "test='satorra.bentler' with the same standard errors stays between 4 and 7.",
         )
     ]
