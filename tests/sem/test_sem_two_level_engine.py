@@ -248,6 +248,7 @@ def test_residuals_of_each_level_and_the_printed_table():
     for level in found.levels:
         assert np.abs(level.residual_cov).max() < 1e-6  # saturated: three indicators a level
         assert level.residual_cov.shape == (3, 3)
+        assert np.abs(level.residual_mean).max() < 1e-6
     text = sem.model_table(THREE).to_text()
     assert "level" in text
     assert "Level 2" in found.to_text() or "between" in found.to_text()
