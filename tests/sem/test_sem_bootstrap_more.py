@@ -284,7 +284,8 @@ class TestFailures:
 
 class TestClusters:
     @pytest.fixture(scope="class")
-    def teams(self):
+    @classmethod
+    def teams(cls):
         rng = np.random.default_rng(9)
         team = np.repeat(np.arange(50), 10)
         latent = rng.normal(size=(50, 1))[team] + rng.normal(size=(500, 1)) + 0.8 * rng.normal(size=(500, 4))
