@@ -148,6 +148,12 @@ def test_thresholds_and_response_scales_are_named_after_their_item(book_of):
     ]  # fmt: skip
     shown = [line[0] for line in lines(by_name(book_of(rows))["parameters-q"])]
     assert shown == ["Thresholds", "Readiness, threshold 2"], "scales fixed at one are not shown"
+    means = [
+        Row(**COMMON, block="parameters", quantity="intercept", term="readiness ~1", estimate=e)
+        for e in (0.0, 3.0)
+    ]
+    panels = [[line[0] for line in lines(by_name(book_of([rows[0], m]))["parameters-q"])] for m in means]
+    assert ["Intercepts" in found for found in panels] == [False, True], "zero by convention is not shown"
     free = [rows[0], replace(rows[1], std_error=0.1)]
     shown = [line[0] for line in lines(by_name(book_of(free))["parameters-q"])]
     assert shown[2:] == ["Response scales", "Readiness"]

@@ -138,13 +138,20 @@ def _panels(book: Book, rows: list[Row], std: dict[tuple[str, str], Row]) -> lis
     for group in groups:
         for quantity in [*PANELS, *sorted({r.quantity for r in rows} - set(PANELS))]:
             mine = [r for r in rows if r.quantity == quantity and r.level == group]
-            if quantity == "scaling" and not any(r.std_error for r in mine):
-                continue  # one by convention or implied by the rest: nothing was estimated
+            if _says_nothing(quantity, mine):
+                continue
             if mine:
                 heading = PANELS.get(quantity, quantity)
                 out.append([words(f"{heading} ({group})" if len(groups) > 1 and group else heading)])
                 out += [_line(book, r, std.get((r.term, r.level))) for r in mine]
     return out
+
+
+def _says_nothing(quantity: str, rows: list[Row]) -> bool:
+    """Whether a panel holds conventions alone: scales that nothing estimates, intercepts fixed at zero."""
+    if any(r.std_error for r in rows):
+        return False
+    return quantity == "scaling" or (quantity == "intercept" and all(r.estimate == 0 for r in rows))
 
 
 def _line(book: Book, row: Row, std: Row | None) -> list[Cell]:
