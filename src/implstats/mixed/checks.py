@@ -28,9 +28,8 @@ def optimum_check(optimum: Optimum) -> Check:
         return Check(name="optimum", status="ok", message=f"The optimum was verified: {numbers}.")
     return Check(
         name="optimum", status="fail",
-        message=f"No optimum could be verified ({numbers}), so no estimate is given. "
-        "Simplify the random part, "
-        "for instance by leaving out a slope.",
+        message=f"No optimum could be verified ({numbers}), so no estimate is given. Simplify the random "
+        "part, for instance by leaving out a slope.",
     )  # fmt: skip
 
 
@@ -66,9 +65,8 @@ def boundary_check(optimum: Optimum, design: Design, scaled: Standardised) -> Ch
     sentence = "; ".join(found)
     return Check(
         name="boundary", status="warn",
-        message=f"{sentence[0].upper()}{sentence[1:]}. This is the true optimum: variance "
-        "added there makes the "
-        "fit worse. The fixed effects hold; they do not say that the variance is nil in the population.",
+        message=f"{sentence[0].upper()}{sentence[1:]}. This is the true optimum: variance added there makes "
+        "the fit worse. The fixed effects hold; they do not say that the variance is nil in the population.",
     )  # fmt: skip
 
 
@@ -76,17 +74,15 @@ def _boundary_words(cluster: str, names: list[str], G: np.ndarray) -> str:
     effect = "" if names == ["(Intercept)"] else f" of {names[0]}"
     if len(names) == 1:
         return (
-            f"the between-{cluster} variance{effect} is estimated as zero: the data show no "
-            "more difference between "
-            "clusters than chance gives"
+            f"the between-{cluster} variance{effect} is estimated as zero: the data show no more difference "
+            "between clusters than chance gives"
         )
     # A variance set to zero leaves at most the square of rounding.
     zero = [name for name, v in zip(names, np.diag(G), strict=True) if v <= 1e-14]
     if zero:
         return (
-            f"the between-{cluster} variance of {', '.join(zero)} is estimated as zero: the "
-            "data show no more "
-            "difference between clusters than chance gives"
+            f"the between-{cluster} variance of {', '.join(zero)} is estimated as zero: the data show no "
+            "more difference between clusters than chance gives"
         )
     if len(names) == 2:
         sign = "+1" if G[0, 1] > 0 else "-1"
@@ -142,9 +138,8 @@ def _missing_rows(design: Design) -> Check:
     listed = ", ".join(f"{name} {count}" for name, count in design.missing.items())
     return Check(
         name="missing_rows", status="info",
-        message=f"{design.n_dropped} of {n} rows were left out because a variable is "
-        "missing (missing values: "
-        f"{listed}). The estimates hold if the outcome is missing at random given the model.",
+        message=f"{design.n_dropped} of {n} rows were left out because a variable is missing (missing "
+        f"values: {listed}). The estimates hold if the outcome is missing at random given the model.",
     )  # fmt: skip
 
 

@@ -146,8 +146,7 @@ def check_degrees_of_freedom(df: int, n_moments: int, n_free: int) -> Check:
         return Check(
             name="identified", status="fail",
             message=f"Not identified: {n_free} free parameters but only {n_moments} moment(s) of the data. "
-                    "Fix or equate at least "
-            f"{-df} parameter(s), or add indicators.",
+                    f"Fix or equate at least {-df} parameter(s), or add indicators.",
         )  # fmt: skip
     if df == 0:
         return Check(

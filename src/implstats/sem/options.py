@@ -264,25 +264,21 @@ def check_item_type(
     """Raise where the estimator, the treatment of missing answers and the items' type do not go together."""
     if not ordered and estimator in FOR_ORDERED:
         raise UsageError(
-            f"estimator '{estimator}' is for ordered items, but none are named. Name them in "
-            "ordered, or take "
-            "'MLR' (robust, for items treated as numbers) or 'DWLS'."
+            f"estimator '{estimator}' is for ordered items, but none are named. Name them in ordered, or "
+            "take 'MLR' (robust, for items treated as numbers) or 'DWLS'."
         )
     if not ordered:
         return
     if estimator == "GLS" or estimator not in LEAST_SQUARES:
         raise UsageError(
-            f"estimator '{estimator}' does not take ordered items. Use 'WLSMV' (the default with "
-            "ordered), or "
-            "leave ordered out to treat the items as numbers under 'MLR'."
+            f"estimator '{estimator}' does not take ordered items. Use 'WLSMV' (the default with ordered), "
+            "or leave ordered out to treat the items as numbers under 'MLR'."
         )
     if missing in WITH_GAPS:
         raise NotSupportedError(
             f"missing '{missing}' with ordered items is not done by this version of implstats: their "
-            "likelihood has "
-            "no closed form. Use 'pairwise' (every pair of answers given) or 'listwise'; or "
-            "leave ordered out "
-            "and use 'MLR' with 'fiml'."
+            "likelihood has no closed form. Use 'pairwise' (every pair of answers given) or 'listwise'; or "
+            "leave ordered out and use 'MLR' with 'fiml'."
         )
     if meanstructure is False:
         raise UsageError("Thresholds of ordered items are part of the means. Leave meanstructure out.")

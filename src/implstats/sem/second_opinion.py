@@ -166,6 +166,6 @@ def compare_estimates(ours: Sequence[Parameter], theirs: dict[tuple[str, str, st
     return Check(
         name="semopy", status="warn",
         message=f"semopy disagrees, most on '{name}': ours {mine:.6g}, semopy's {other:.6g} ({worst:.2g} "
-                "standard errors). "
-        "See the check on other starts: where it is good, semopy has stopped elsewhere.",
+                "standard errors). See the check on other starts: where it is good, semopy has stopped "
+                "elsewhere.",
     )  # fmt: skip

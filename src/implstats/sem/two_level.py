@@ -123,9 +123,8 @@ def fit_two_level(
     _check_words(estimator, missing, information, h1, few_clusters)
     if group is not None:
         raise NotSupportedError(
-            "Two-level models of several groups are not done by this version of implstats. Fit each group by "
-            "itself, or "
-            "take one level with group= and cluster=."
+            "Two-level models of several groups are not done by this version of implstats. Fit each group "
+            "by itself, or take one level with group= and cluster=."
         )
     levels = two_level_model(model, kind=kind, std_lv=std_lv, orthogonal=orthogonal, ci_level=ci_level)
     taken = take_two_level(data, levels, cluster, few_clusters=few_clusters, missing=missing)
@@ -152,8 +151,7 @@ def _check_words(estimator: str, missing: str, information: str | None, h1: str,
         if value not in known:
             raise UsageError(
                 f"{name} '{value}' is not done in two-level models{did_you_mean(str(value), known) or '.'} "
-                "Choose one "
-                f"of {', '.join(known)}."
+                f"Choose one of {', '.join(known)}."
             )
     if estimator == "MLR" and information is not None:
         raise UsageError(
@@ -232,6 +230,5 @@ def _no_start() -> Check:
     return Check(
         name="start", status="fail",
         message="No start values give proper covariance matrices at both levels. Look for variables without "
-                "a variance "
-                "in a block (kind 'lavaan' adds none), or give start() values.",
+                "a variance in a block (kind 'lavaan' adds none), or give start() values.",
     )  # fmt: skip

@@ -33,10 +33,8 @@ LEAST_CLUSTERS, ENOUGH_CLUSTERS = 20, 50
 LITTLE = 0.05
 INSTEAD = (
     "Fit one level with cluster=, whose standard errors allow for the clusters; or the within part by "
-    "itself, with the "
-    "clusters as 0/1 predictors (fixed effects); or scale scores in a mixed model, whose small-sample "
-    "corrections are "
-    "made for few clusters."
+    "itself, with the clusters as 0/1 predictors (fixed effects); or scale scores in a mixed model, whose "
+    "small-sample corrections are made for few clusters."
 )
 
 
@@ -51,14 +49,13 @@ def require_clusters_for_level_2(n_clusters: int, levels: Levels, *, few_cluster
         raise ModelError(
             f"{n_clusters} clusters cannot bear a model at level 2: a variance between them is known with a "
             f"relative standard error of about {spread:.0%}, and at least {LEAST_CLUSTERS} clusters are "
-            "asked "
-            f"for. {INSTEAD}{override}"
+            f"asked for. {INSTEAD}{override}"
         )
     if n_clusters <= p:
         raise ModelError(
             f"{n_clusters} clusters for {p} variables at level 2: their means span {n_clusters - 1} "
-            "directions, so the "
-            f"covariances between clusters are not known. Leave variables out of level 2. {INSTEAD}{override}"
+            "directions, so the covariances between clusters are not known. Leave variables out of level 2. "
+            f"{INSTEAD}{override}"
         )
 
 
@@ -76,8 +73,8 @@ def check_level_2(sample: TwoLevelSample, levels: Levels) -> list[Check]:
         checks.append(Check(
             name="few_clusters", status="warn",
             message=f"{J} clusters are {few}{more}: standard errors at level 2 tend to be too small, tests "
-                    "too liberal and "
-                    "estimates unsure (Maas & Hox 2005). Read level 2 with caution, or make it smaller.",
+                    "too liberal and estimates unsure (Maas & Hox 2005). Read level 2 with caution, or make "
+                    "it smaller.",
         ))  # fmt: skip
     return checks
 
@@ -89,10 +86,9 @@ def check_predictors(levels: Levels) -> list[Check]:
     return [Check(
         name="predictors", status="info",
         message=f"{named_list(levels.x_random)} predict(s) at both levels: the parts within and between "
-                "clusters are not "
-                "observed, so their moments are parameters and count in the log-likelihood, AIC and BIC. "
-                "lavaan fixes them at "
-                "rough estimates; degrees of freedom are the same.",
+                "clusters are not observed, so their moments are parameters and count in the "
+                "log-likelihood, AIC and BIC. lavaan fixes them at rough estimates; degrees of freedom are "
+                "the same.",
     )]  # fmt: skip
 
 
@@ -108,8 +104,7 @@ def check_levels(levels: Levels, theta: Array, moments: Sequence[Moments]) -> tu
         if k == 2 and names:
             remedy = (
                 f" Too little varies between clusters: fix each at zero, as in '{names[0]} ~~ 0*{names[0]}' "
-                "at level 2, "
-                "or simplify that level."
+                "at level 2, or simplify that level."
             )
         found += [
             Check(name="admissible", status="warn", message=f"Level {k}: {c.message}{remedy}") for c in checks
@@ -137,13 +132,11 @@ def check_at_zero(names: Sequence[str]) -> list[Check]:
         return []
     return [Check(
         name="at_zero", status="warn",
-        message=f"Held at zero at level 2: the variance of {named_list(list(names))}. Without this bound the "
-                "likelihood has no "
-                "maximum: too little varies between clusters. Zero is the maximum likelihood estimate of a "
-                "variance; it has "
-                "no standard error, and chi-square and p-values are not exact at a bound. To state it in the "
-                "model, write "
-                f"'{names[0]} ~~ 0*{names[0]}' at level 2.",
+        message=f"Held at zero at level 2: the variance of {named_list(list(names))}. Without this bound "
+                "the likelihood has no maximum: too little varies between clusters. Zero is the maximum "
+                "likelihood estimate of a variance; it has no standard error, and chi-square and p-values "
+                f"are not exact at a bound. To state it in the model, write '{names[0]} ~~ 0*{names[0]}' at "
+                "level 2.",
     )]  # fmt: skip
 
 
@@ -157,10 +150,9 @@ def check_little_between(sample: TwoLevelSample, levels: Levels) -> list[Check]:
     return [Check(
         name="little_between", status="warn",
         message=f"Less than {LITTLE:.0%} of the variance of {named_list(flat)} lies between clusters, so "
-                "that a model at "
-                "level 2 may have no maximum of the likelihood. Take std_lv=True (the first indicator gives "
-                "a factor "
-                "its scale), fix residual variances of level 2 at zero, or fit one level with cluster=.",
+                "that a model at level 2 may have no maximum of the likelihood. Take std_lv=True (the first "
+                "indicator gives a factor its scale), fix residual variances of level 2 at zero, or fit one "
+                "level with cluster=.",
     )]  # fmt: skip
 
 
@@ -178,8 +170,7 @@ def check_saturated(saturated: Saturated) -> list[Check]:
         return [Check(
             name="h1", status="warn",
             message="Chi-square compares with a saturated matrix between clusters that is not positive "
-                    "semidefinite, and so is "
-                    "no covariance matrix; h1='psd' keeps to those that are.",
+                    "semidefinite, and so is no covariance matrix; h1='psd' keeps to those that are.",
         )]  # fmt: skip
     return [Check(
         name="between_boundary", status="info",
@@ -213,6 +204,5 @@ def check_scaling(fit: Index, df: int) -> list[Check]:
     return [Check(
         name="scaled_test", status="warn",
         message="The scaled test does not exist: its scaling factor is not positive, or the saturated "
-                "information is singular. "
-                "Look at the information criteria, or simplify level 2.",
+                "information is singular. Look at the information criteria, or simplify level 2.",
     )]  # fmt: skip

@@ -279,9 +279,8 @@ def _random_parts(
         level = number_clusters(series, columns_of)
         if level.size < 2:
             raise ModelError(
-                f"'{level.name}' has {level.size} cluster in the rows in use; a variance "
-                "between clusters needs at "
-                "least 2. Drop this random term."
+                f"'{level.name}' has {level.size} cluster in the rows in use; a variance between clusters "
+                "needs at least 2. Drop this random term."
             )
         clusters.append(level)
         numbered[level.name] = bars
@@ -306,9 +305,8 @@ def _random_part(
             )
         if not bar.correlated and any(isinstance(columns[f], Categories) for f in side.variables):
             raise UsageError(
-                f"'||' with the categories in '({bar.left} || {clusters.name})' has no "
-                "single meaning; write one "
-                "numeric indicator for each category."
+                f"'||' with the categories in '({bar.left} || {clusters.name})' has no single meaning; "
+                "write one numeric indicator for each category."
             )
         at = range(len(names), len(names) + len(own))
         blocks += [tuple(at)] if bar.correlated else [(i,) for i in at]

@@ -92,9 +92,8 @@ def _vet(node: ast.AST, text: str) -> None:
         return
     elif _dotted(node) is None:
         raise NotSupportedError(
-            f"'{text}' holds more than names, numbers, arithmetic and known functions. "
-            "Compute it as a column "
-            "of the data first."
+            f"'{text}' holds more than names, numbers, arithmetic and known functions. Compute it as a "
+            "column of the data first."
         )
 
 
@@ -198,9 +197,9 @@ def _categories(series: pd.Series, name: str) -> Categories:
     found, distinct = pd.factorize((series if whole else series.astype(object)).to_numpy())
     if len(distinct) > max(200, len(series) // 2):
         raise DataError(
-            f"'{name}' has {len(distinct)} different texts; as categories they would be as "
-            "many predictors. If "
-            "it holds numbers, read it as numbers; if it names clusters, use it behind the bar: (1 | name)."
+            f"'{name}' has {len(distinct)} different texts; as categories they would be as many predictors. "
+            "If it holds numbers, read it as numbers; if it names clusters, use it behind the bar: (1 | "
+            "name)."
         )
     try:
         order = sorted(range(len(distinct)), key=distinct.__getitem__)

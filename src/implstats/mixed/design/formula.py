@@ -219,9 +219,8 @@ def _clusters(text: str, term: str) -> list[tuple[str, ...]]:
     """Return the clusters of ``a``, ``a:b`` or ``a/b`` (a, then b within a)."""
     if any(char in text for char in "+*(^"):
         raise NotSupportedError(
-            f"The cluster in '{term}' is more than names joined by ':' or '/'. Write one "
-            "random term for each "
-            "cluster, such as (1 | a) + (1 | b)."
+            f"The cluster in '{term}' is more than names joined by ':' or '/'. Write one random term for "
+            "each cluster, such as (1 | a) + (1 | b)."
         )
     steps = [tuple(name.strip() for name in step.split(":")) for step in text.split("/")]
     if not all(name for step in steps for name in step):

@@ -101,9 +101,8 @@ def _shape(levels: tuple[tuple[int, tuple[tuple[int, ...], ...]], ...]) -> Covar
 def _optimum_checks(optimum: Optimum | None, design: Design, scaled: Standardised) -> list[Check]:
     if optimum is None:
         message = (
-            "The likelihood could not be computed at any start, so no estimate is given. "
-            "Look for predictors of "
-            "extreme size, and simplify the random part."
+            "The likelihood could not be computed at any start, so no estimate is given. Look for "
+            "predictors of extreme size, and simplify the random part."
         )
         return [Check(name="optimum", status="fail", message=message)]
     checks = [optimum_check(optimum)]

@@ -177,15 +177,13 @@ def _check_same_data(one: Fitted, two: Fitted) -> None:
     if n[0] != n[1]:
         raise DataError(
             f"The models use different rows ({n[0]} and {n[1]}), so their likelihoods cannot be compared. "
-            f"Fit both "
-            "to the rows that have the variables of both."
+            "Fit both to the rows that have the variables of both."
         )
     y = [outcome(model.design) for model in (one, two)]
     if not np.allclose(y[0], y[1], rtol=SAME, atol=0.0):
         raise DataError(
-            "The models have different outcomes or rows (the outcome's values differ), so their "
-            "likelihoods cannot "
-            "be compared. Fit both to the same outcome and rows, in the same order."
+            "The models have different outcomes or rows (the outcome's values differ), so their likelihoods "
+            "cannot be compared. Fit both to the same outcome and rows, in the same order."
         )
     weights = [np.ones(n[0]) if m.design.weights is None else m.design.weights for m in (one, two)]
     if not np.allclose(weights[0], weights[1], rtol=SAME, atol=0.0):

@@ -166,8 +166,7 @@ def _test(
     if statistic < -WORSE:
         raise ModelError(
             f"The model without {term} of {cluster} has a lower criterion than the one with it, so the fit "
-            f"is not "
-            "the optimum: standardise the predictors and fit again."
+            "is not the optimum: standardise the predictors and fit again."
         )
     statistic = 0.0 if statistic <= ZERO else statistic
     found = chi_bar_square(statistic, df=k - n_smaller, variances=variances)
@@ -196,16 +195,14 @@ def _check(tests: list[RandomTest], null_boundary: list[str]) -> Check:
     """Return what the p-values mean."""
     open_ones = [f"{test.term} of {test.cluster}" for test in tests if test.p_mixture is None]
     message = (
-        "A variance cannot be negative, so p_chisq is too large; p_mixture takes the boundary into "
-        "account, if the "
-        "other variances are not zero."
+        "A variance cannot be negative, so p_chisq is too large; p_mixture takes the boundary into account, "
+        "if the other variances are not zero."
     )
     if open_ones:
         message += f" Its weights are not known for {', '.join(open_ones)}, where p_chisq is conservative."
     if null_boundary:
         message += (
             f" Without {', '.join(null_boundary)} another variance is estimated as zero; both p-values are "
-            f"then "
-            "conservative."
+            "then conservative."
         )
     return Check(name="boundary_mixture", status="info", message=message)

@@ -75,8 +75,7 @@ def refit(problem: Problem, scaled: Standardised, *, reml: bool, near: np.ndarra
     if optimum is None or not optimum.verified:
         raise ModelError(
             f"The model refitted by {'REML' if reml else 'ML'} for a likelihood-ratio test has no verified "
-            f"optimum; "
-            "simplify the random part."
+            "optimum; simplify the random part."
         )
     return Refit(
         criterion=optimum.search.at.value + (scaled.constant_reml if reml else scaled.constant_ml),

@@ -257,9 +257,8 @@ def _checks(result: SemResult, rows: Sequence[ModificationIndex], left_out: int)
     checks = [
         Check(
             name="modification", status="info",
-            message="Freeing parameters after a look at the data makes fit too good and p-values too "
-            "small: free "
-            "what theory knows, and test the new model on other persons.",
+            message="Freeing parameters after a look at the data makes fit too good and p-values too small: "
+            "free what theory knows, and test the new model on other persons.",
         )
     ]  # fmt: skip
     if left_out:

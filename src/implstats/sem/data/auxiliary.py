@@ -46,8 +46,7 @@ def with_auxiliary(model: str, text: ModelText, auxiliary: Sequence[str]) -> Mod
     if inside or twice:
         raise UsageError(
             f"auxiliary: {', '.join([*inside, *twice])} stands in the model or is named twice. Name "
-            "variables "
-            "outside the model, each once."
+            "variables outside the model, each once."
         )
     lines = [f"{a} ~~ {v}" for a in auxiliary for v in names.observed]
     lines += [f"{a} ~~ {b}" for a, b in [*combinations(auxiliary, 2), *combinations(names.x, 2)]]
@@ -95,8 +94,7 @@ def baseline_with(patterns: Patterns, auxiliary: Sequence[int]) -> tuple[Array, 
     if not patterns.n * optimum.decrement <= LEFT:
         raise DataError(
             "The baseline model with auxiliary variables has no proper maximum: too few persons answered "
-            "them "
-            "together with the others. Leave some auxiliary variables out."
+            "them together with the others. Leave some auxiliary variables out."
         )
     start[free] = optimum.theta
     return unpack(start, len(mean))

@@ -82,9 +82,8 @@ def weight_of_gamma(weighting: str, gamma: Array, n: int) -> Array:
         return 1.0 / np.diag(gamma)
     if n <= len(gamma):
         raise DataError(
-            f"{n} persons for {len(gamma)} sample statistics: the full weight matrix of WLS "
-            "needs more persons "
-            "than statistics, better ten times as many. Use the diagonal one (DWLS, WLSMV), or ML."
+            f"{n} persons for {len(gamma)} sample statistics: the full weight matrix of WLS needs more "
+            "persons than statistics, better ten times as many. Use the diagonal one (DWLS, WLSMV), or ML."
         )
     sd = np.sqrt(np.diag(gamma))
     scaled = gamma / np.outer(sd, sd)

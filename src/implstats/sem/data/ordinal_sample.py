@@ -128,9 +128,8 @@ def _refuse_empty(values: Array, names: Sequence[str], categories: Categories) -
             problems.append(f"'{name}': category {which} of {len(wanted)} (counted from the lowest)")
     if problems:
         raise DataError(
-            f"nobody used {named_list(problems)}, so its threshold has no estimate. Join it with "
-            "the category "
-            "beside it in all groups."
+            f"nobody used {named_list(problems)}, so its threshold has no estimate. Join it with the "
+            "category beside it in all groups."
         )
 
 

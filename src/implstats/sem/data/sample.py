@@ -230,6 +230,5 @@ def dependence_message(cov: Array, names: Sequence[str]) -> str:
     part = [name for name, w in zip(names, weight, strict=True) if w > 0.05 * weight.max()]
     return (
         f"The variables {named_list(part)} depend on each other: one is a sum or difference of the others, "
-        "such as a "
-        "total beside its items. Leave one out."
+        "such as a total beside its items. Leave one out."
     )

@@ -90,9 +90,8 @@ def _said(gaps: NDArray[np.bool_], no_cluster: NDArray[np.bool_], sample: TwoLev
     return [Check(
         name="full_information", status="info",
         message=f"{sample.n} of {len(gaps)} persons used, with {sample.incomplete.share_missing:.1%} of "
-                "answers "
-                f"missing.{left} Estimates are right if answers are missing at random given those in the "
-                "cluster.",
+                f"answers missing.{left} Estimates are right if answers are missing at random given those "
+                "in the cluster.",
     )]  # fmt: skip
 
 
@@ -118,9 +117,8 @@ def _refuse_varying(
     if varying:
         raise DataError(
             f"{named_list(varying)} stand(s) at level 2 alone but differ(s) within clusters of '{cluster}'. "
-            "Name it at "
-            "level 1 as well ('y ~~ y' will do), which splits it in two parts, or take a column of cluster "
-            "means."
+            "Name it at level 1 as well ('y ~~ y' will do), which splits it in two parts, or take a column "
+            "of cluster means."
         )
 
 
@@ -160,6 +158,5 @@ def _refuse_cluster_means(sample: TwoLevelSample, levels: Levels, alone: NDArray
         ]
         raise DataError(
             f"Level 2 holds cluster means of variables that have a part there already: {named_list(pairs)}. "
-            "Leave them "
-            "out: level 2 models the part between clusters itself."
+            "Leave them out: level 2 models the part between clusters itself."
         )

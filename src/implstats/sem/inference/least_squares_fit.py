@@ -224,9 +224,8 @@ def weighed_checks(estimated: Estimated, recipe: Recipe) -> list[Check]:
     ):
         checks.append(Check(
             name="weights", status="warn",
-            message="The full weight matrix of WLS rests on fewer than ten persons a statistic: "
-                    "chi-square is "
-                    "then too large and standard errors too small. Prefer DWLS, WLSMV or MLR.",
+            message="The full weight matrix of WLS rests on fewer than ten persons a statistic: chi-square "
+                    "is then too large and standard errors too small. Prefer DWLS, WLSMV or MLR.",
         ))  # fmt: skip
     return checks
 

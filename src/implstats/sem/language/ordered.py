@@ -116,16 +116,14 @@ def check_group_equal(options: Options) -> None:
         )
     if "residuals" in equal and options.parameterization == "delta":
         raise UsageError(
-            "group_equal residuals with ordered items needs parameterization 'theta', where "
-            "residual variances "
-            "are parameters."
+            "group_equal residuals with ordered items needs parameterization 'theta', where residual "
+            "variances are parameters."
         )
     short = [name for name, count in options.thresholds if count < 2]
     if "thresholds" in equal and short:
         raise UsageError(
-            f"group_equal thresholds: {', '.join(short)} has two categories. A single threshold "
-            "cannot be told "
-            "apart from intercept and scale (Wu & Estabrook 2016), so its equality has no test. "
-            "Fit the items "
-            "with three or more categories, or compare groups with labels under your own identification."
+            f"group_equal thresholds: {', '.join(short)} has two categories. A single threshold cannot be "
+            "told apart from intercept and scale (Wu & Estabrook 2016), so its equality has no test. Fit "
+            "the items with three or more categories, or compare groups with labels under your own "
+            "identification."
         )

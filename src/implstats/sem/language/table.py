@@ -277,14 +277,12 @@ def _notes(names: Names, options: Options) -> tuple[tuple[str, str], ...]:
         notes.append((
             "exogenous",
             f"The model mentions a (co)variance or intercept of {', '.join(names.x_mentioned)}, so these "
-            "predictors "
-            "are modelled as random and their moments count as parameters.",
+            "predictors are modelled as random and their moments count as parameters.",
         ))  # fmt: skip
     if names.x and not options.fixed_x:
         notes.append((
             "exogenous",
             f"Under {options.estimator} the predictors {', '.join(names.x)} are treated as random: their "
-            "moments "
-            "count as parameters; estimates and degrees of freedom are those of fixed predictors.",
+            "moments count as parameters; estimates and degrees of freedom are those of fixed predictors.",
         ))  # fmt: skip
     return tuple(notes)

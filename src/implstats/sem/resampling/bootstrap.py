@@ -242,8 +242,7 @@ def _assemble(
         checks.append(Check(
             name="interval", status="warn",
             message=f"No interval for {', '.join(unreached[:8])}: its limits lie beyond the smallest or "
-                    "largest "
-                    "replicate. Take more draws.",
+                    "largest replicate. Take more draws.",
         ))  # fmt: skip
     return Bootstrap(
         interval=interval, ci_level=level, draws=len(proper), n_failed=n_failed, n_improper=n_improper,

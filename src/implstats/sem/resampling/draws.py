@@ -78,8 +78,7 @@ def persons_of(estimated: Estimated, *, data: pd.DataFrame | None, cluster: str 
     if data is None:
         raise UsageError(
             f"cluster '{cluster}' is a column of the data, which a fit does not keep. Give the frame that "
-            "was "
-            "fitted as data, too."
+            "was fitted as data, too."
         )
     if cluster not in data.columns:
         raise DataError(

@@ -29,9 +29,8 @@ def check_interval(interval: str) -> None:
     """Raise :class:`UsageError` for an unknown kind of interval."""
     if interval not in get_args(Interval):
         raise UsageError(
-            f"interval '{interval}' is not known{did_you_mean(interval, get_args(Interval)) or '.'} "
-            "Choose one "
-            f"of {', '.join(get_args(Interval))}."
+            f"interval '{interval}' is not known{did_you_mean(interval, get_args(Interval)) or '.'} Choose "
+            f"one of {', '.join(get_args(Interval))}."
         )
 
 

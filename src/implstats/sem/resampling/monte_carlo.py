@@ -179,8 +179,7 @@ def _check(effects: tuple[MonteCarloEffect, ...], draws: int) -> Check:
         return Check(
             name="monte_carlo", status="warn",
             message="Draws without a value (a division by zero, a root of a negative number): "
-                    f"{', '.join(short)}. "
-                    "They are left out, so these intervals are doubtful.",
+                    f"{', '.join(short)}. They are left out, so these intervals are doubtful.",
         )  # fmt: skip
     return Check(
         name="monte_carlo", status="ok",
